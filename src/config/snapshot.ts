@@ -1,0 +1,56 @@
+// The Snapshot: everything that decides about new connections, as values, frozen, swapped as a whole.
+// A connection keeps the ListenerPlan that it was accepted under until it ends.
+import type { Connection, Summary } from "../policy/connection.ts"
+import type { Bind, ListenEntry } from "../policy/listen.ts"
+
+/** One loaded version of one policy file. */
+export interface PolicyVersion {
+  /** The file's name as people know it: relative to the policies folder. */
+  readonly file: string
+  /** Absolute path, as found in the folder (symbolic links not resolved). */
+  readonly path: string
+  /** Hash of the file and everything that it imports: 12 hex digits. */
+  readonly version: string
+  /** `undefined`: asked on every listener. */
+  readonly listen: readonly ListenEntry[] | undefined
+  /** Milliseconds, or `undefined` for the gateway's default. */
+  readonly deadline: number | undefined
+  readonly connect: (connection: Connection, resources: unknown) => unknown
+  readonly closed: ((summary: Summary, resources: unknown) => void) | undefined
+  /** What `setup` made. */
+  readonly resources: unknown
+  /** Failures are logged once per version and message, then counted here. */
+  readonly failures: { count: number; readonly logged: Set<string> }
+}
+
+/** A listener as one snapshot sees it: what to bind, and whom to ask in which order. */
+export interface ListenerPlan {
+  /** Normalised (address, port) or path: see `identity` in policy/listen.ts. */
+  readonly identity: string
+  readonly name: string
+  readonly url: string
+  readonly bind: Bind
+  readonly maxConnections: number | undefined
+  /** In the order of asking. */
+  readonly policies: readonly PolicyVersion[]
+  /** The files that name this listener. */
+  readonly files: readonly string[]
+}
+
+/** What is known of one file of the folder. */
+export interface FileState {
+  readonly file: string
+  /** good: the newest text serves. kept: broken, the last good version serves. bad: broken, and no version serves. */
+  readonly state: "good" | "kept" | "bad"
+  readonly version: string | undefined
+  /** Rendered problems, without colour; empty for a good file. */
+  readonly problems: readonly string[]
+}
+
+export interface Snapshot {
+  /** Hash of the bytes that it came from: 12 hex digits. */
+  readonly id: string
+  readonly listeners: ReadonlyMap<string, ListenerPlan>
+  readonly policies: readonly PolicyVersion[]
+  readonly files: readonly FileState[]
+}

@@ -1,0 +1,33 @@
+// PUBLIC: `import ... from "tidegate"`. Runs on Bun and on Deno, so nothing here uses an API of one of them.
+export { deny, next, respond, route, DecisionInvalid } from "./policy/decision.ts"
+export { cidrs, CidrInvalid } from "./policy/cidr.ts"
+export { DurationInvalid } from "./policy/duration.ts"
+export { TargetInvalid } from "./policy/target.ts"
+export { PrereadTimeout, PrereadTooLarge } from "./policy/preread.ts"
+export type {
+  Answer,
+  Body,
+  Decision,
+  Deny,
+  DenyOptions,
+  Next,
+  Respond,
+  RespondOptions,
+  Route,
+  RouteBuilder,
+  RouteOptions,
+  WeightedTarget,
+} from "./policy/decision.ts"
+export type { CidrSet } from "./policy/cidr.ts"
+export type { Duration } from "./policy/duration.ts"
+export type { Listen, ListenOptions } from "./policy/listen.ts"
+export type {
+  Answering,
+  Client,
+  Connection,
+  EffectOf,
+  Endpoint,
+  PeekOptions,
+  Policy,
+  Summary,
+} from "./policy/connection.ts"

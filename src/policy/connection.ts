@@ -1,0 +1,102 @@
+// What a policy sees of a connection, and what a policy is. Types only: the data path, the testing helper and
+// `explain` each bring their own implementation.
+import type { CidrSet } from "./cidr.ts"
+import type { Answer } from "./decision.ts"
+import type { Duration } from "./duration.ts"
+import type { Listen } from "./listen.ts"
+
+/** One end of a TCP connection. On a unix listener `address` and `port` are `undefined`. */
+export interface Endpoint {
+  /** Normal form: dotted quad, or RFC 5952 lower case without zone; an IPv4-mapped IPv6 address is IPv4. */
+  readonly address: string | undefined
+  readonly port: number | undefined
+}
+
+export interface Client extends Endpoint {
+  readonly family: "IPv4" | "IPv6" | "unix"
+  /**
+   * Whether the client's address lies in any of the ranges. Always false on a unix listener.
+   * Texts are compiled on first use and cached; `cidrs(...)` compiles at load, where a bad one is a load error.
+   * @throws CidrInvalid
+   */
+  within(...ranges: readonly (string | CidrSet)[]): boolean
+}
+
+export interface PeekOptions {
+  /** Wait at most this long. @default "3 seconds" */
+  readonly within?: Duration
+}
+
+/** A connection that waits for its decision. */
+export interface Connection {
+  /** Unique and ordered by time. */
+  readonly id: string
+  readonly client: Client
+  /** The address and port that the client connected to. */
+  readonly server: Endpoint
+  readonly listener: { readonly name: string; readonly url: string }
+  readonly openedAt: Date
+  /** Shared by the policies that are asked about this connection. */
+  readonly vars: Map<string, unknown>
+  /** Aborts when the client resets, on an error, at the deadline and at shutdown. A client's FIN does not abort it. */
+  readonly signal: AbortSignal
+  /** True under `tidegate explain` and in tests: nothing will be done. */
+  readonly dryRun: boolean
+  /**
+   * All bytes that the client has sent so far, as soon as there are `n` of them, fewer only after the client's FIN.
+   * Consumes nothing: the upstream gets every byte. Calls may overlap.
+   * @param n 1 to 16384
+   * @throws PrereadTimeout after 3 seconds or `within`; PrereadTooLarge for more than 16 KiB
+   */
+  peek(n: number, options?: PeekOptions): Promise<Uint8Array>
+  /** Adds fields to the closing event: at most 4 KiB of JSON per connection. */
+  log(fields: Record<string, unknown>): void
+}
+
+/** What a policy's `on_tcp_close` gets: the `object` of the closing event. */
+export interface Summary {
+  readonly conn: {
+    readonly id: string
+    readonly client_ip: string | undefined
+    readonly client_port: number | undefined
+    readonly server_ip: string | undefined
+    readonly server_port: number | undefined
+    readonly start_ts: string
+    readonly end_ts: string
+    readonly bytes_in: number
+    readonly bytes_out: number
+  }
+  readonly listener: { readonly name: string; readonly url: string }
+  readonly policy:
+    | { readonly file: string; readonly version: string; readonly decision: string; readonly reason?: string }
+    | undefined
+  readonly upstream:
+    | { readonly target: string; readonly address: string | undefined; readonly attempts: number }
+    | undefined
+  readonly timing: { readonly decide_ms: number; readonly connect_ms: number | undefined; readonly duration_ms: number }
+  readonly close: { readonly reason: string; readonly by: "client" | "upstream" | "gateway" }
+}
+
+/**
+ * An Effect, known by its type id so that these types need no import of effect.
+ * @see https://effect.website
+ */
+export interface EffectOf<A> {
+  readonly "~effect/Effect": { readonly _A: (_: never) => A }
+}
+
+/** What `on_tcp_connect` may return. A plain answer costs no waiting. */
+export type Answering = Answer | Promise<Answer> | EffectOf<Answer>
+
+/** The exports of a policy file. Write `export const policy = {...} satisfies Policy` for a default export. */
+export interface Policy<R = any> {
+  /** What to listen on. Left out: the policy is asked on every listener. */
+  readonly listen?: Listen
+  /** Time for a Promise or an Effect to answer. @default "5 seconds" */
+  readonly deadline?: Duration
+  /** Makes what `on_tcp_connect` gets as its second argument, before the file goes live; 10 seconds. */
+  readonly setup?: () => R | Promise<R> | EffectOf<R>
+  readonly on_tcp_connect: (connection: Connection, resources: R) => Answering
+  /** Called once after every connection that this policy was asked about. */
+  readonly on_tcp_close?: (summary: Summary, resources: R) => void
+}

@@ -1,0 +1,304 @@
+// Decisions: what a policy answers. Plain, frozen, serialisable data; the constructors only build and check.
+import { didYouMean } from "./suggest.ts"
+import { milliseconds, type Duration } from "./duration.ts"
+import { parseTarget } from "./target.ts"
+
+/** Thrown for a decision that does not make sense; the message says what was found and what is expected. */
+export class DecisionInvalid extends Error {
+  override readonly name = "DecisionInvalid"
+}
+
+/** A target of a route with its share; every target without a weight counts 1 as soon as one has a weight. */
+export interface WeightedTarget {
+  readonly url: string
+  /** 0 to 1,000,000. 0 is never picked first, only as a fallback. */
+  readonly weight?: number
+}
+
+export interface RouteOptions {
+  /** Time for one attempt: name, connect and handshakes. @default "5 seconds" */
+  readonly connectTimeout?: Duration
+  /** Ends the connection after this long without a byte in either direction. @default "5 minutes" */
+  readonly idleTimeout?: Duration
+  /** Ends the connection after this long, counted from its accept. @default no limit */
+  readonly maxDuration?: Duration
+  /** Further attempts after the first, each at a different target. @default the other targets */
+  readonly retries?: number
+}
+
+/** Relay the connection to the first target that answers. */
+export interface Route {
+  readonly action: "route"
+  readonly targets: readonly WeightedTarget[]
+  readonly connectTimeout?: number
+  readonly idleTimeout?: number
+  readonly maxDuration?: number
+  readonly retries?: number
+  /** Decided when every attempt failed. */
+  readonly otherwise?: Decision
+}
+
+/** What {@link route} returns: the data, and `.or()` to add what happens when every attempt failed. */
+export interface RouteBuilder extends Route {
+  /** The decision when every attempt failed: `route("tcp://db:5432").or(respond("down for maintenance\n"))`. */
+  or(otherwise: Decision): RouteBuilder
+}
+
+export interface DenyOptions {
+  /** Close with RST instead of FIN. @default false */
+  readonly reset?: boolean
+  /** Hold the client for this long first (a tarpit, bounded in number). @default 0 */
+  readonly delay?: Duration
+}
+
+/** Close without an answer. No upstream is dialled. */
+export interface Deny {
+  readonly action: "deny"
+  readonly reason?: string
+  readonly reset?: boolean
+  readonly delay?: number
+}
+
+/** What `respond` writes. */
+export type Body = string | Uint8Array | AsyncIterable<string | Uint8Array> | Iterable<string | Uint8Array>
+
+export interface RespondOptions {
+  /** Wait this long before the first byte. @default 0 */
+  readonly delay?: Duration
+}
+
+/** Answer the client directly, then close. No upstream is dialled. */
+export interface Respond {
+  readonly action: "respond"
+  readonly body: Body
+  readonly delay?: number
+}
+
+export type Decision = Route | Deny | Respond
+
+/** Pass to the next policy of this listener. */
+export interface Next {
+  readonly action: "next"
+}
+
+/** Everything that a policy may answer. */
+export type Answer = Decision | Next
+
+/** The value that passes a connection to the next policy; nothing else does. */
+export const next: Next = Object.freeze({ action: "next" })
+
+const POOL_NAME = /^[a-z][a-z0-9-]*$/
+const ROUTE_OPTIONS = ["connectTimeout", "idleTimeout", "maxDuration", "retries"] as const
+const DENY_OPTIONS = ["reset", "delay"] as const
+const RESPOND_OPTIONS = ["delay"] as const
+
+/** 64: past that a list is a pool. */
+const MOST_TARGETS = 64
+/** Keeps sums of weights exact. */
+const HEAVIEST = 1_000_000
+/** 1 KiB: a reason is a line in a log. */
+const LONGEST_REASON = 1024
+
+/** Decisions that our constructors made: these need no second check. */
+const made = new WeakSet<object>()
+
+/** 10,000: routes that are written as one string without options are built once. */
+const CACHED_ROUTES = 10_000
+const routes = new Map<string, RouteBuilder>()
+
+/**
+ * Relays to a target, or to the first of several that can be reached.
+ *
+ * A target is `tcp://host:port` or `unix:/path`. Without weights the targets are tried in order; with any weight the
+ * first is picked smoothly by weight and the others are the fallbacks, heaviest first.
+ * @throws DecisionInvalid, TargetInvalid, DurationInvalid
+ */
+export function route(target: string | readonly (string | WeightedTarget)[], options?: RouteOptions): RouteBuilder {
+  if (options === undefined && typeof target === "string") {
+    let known = routes.get(target)
+    if (known === undefined) {
+      known = build([target], undefined, undefined)
+      if (routes.size >= CACHED_ROUTES) routes.delete(routes.keys().next().value!)
+      routes.set(target, known)
+    }
+    return known
+  }
+  return build(typeof target === "string" ? [target] : target, options, undefined)
+}
+
+function build(
+  list: readonly (string | WeightedTarget)[],
+  options: RouteOptions | undefined,
+  otherwise: Decision | undefined,
+): RouteBuilder {
+  if (!Array.isArray(list))
+    throw new DecisionInvalid(`route: expected a target or a list of targets, found ${describe(list)}`)
+  if (list.length === 0) throw new DecisionInvalid("route: the list of targets is empty")
+  if (list.length > MOST_TARGETS) throw new DecisionInvalid(`route: ${list.length} targets; at most ${MOST_TARGETS}`)
+  if (options !== undefined) checkOptions("route", options, ROUTE_OPTIONS)
+  const timeouts: { connectTimeout?: number; idleTimeout?: number; maxDuration?: number } = {}
+  for (const name of ["connectTimeout", "idleTimeout", "maxDuration"] as const) {
+    if (options?.[name] === undefined) continue
+    timeouts[name] = milliseconds(options[name], name)
+    if (timeouts[name] === 0)
+      throw new DecisionInvalid(`${name}: 0 would end every connection; leave it out for the default`)
+  }
+  const retries = options?.retries
+  if (retries !== undefined && !(Number.isInteger(retries) && retries >= 0)) {
+    throw new DecisionInvalid(`retries: expected a whole number from 0, found ${describe(retries)}`)
+  }
+  const decision = {
+    action: "route" as const,
+    targets: Object.freeze(list.map(target)),
+    ...timeouts,
+    ...(retries === undefined ? {} : { retries }),
+    ...(otherwise === undefined ? {} : { otherwise }),
+  }
+  // Not enumerable: a decision compares, prints and serialises as its data.
+  const or = (other: Decision) => build(list, options, checkDecision(other, "or"))
+  const builder = Object.freeze(Object.defineProperty(decision, "or", { value: or })) as RouteBuilder
+  made.add(builder)
+  return builder
+}
+
+function target(entry: unknown): WeightedTarget {
+  if (typeof entry === "string") return Object.freeze({ url: targetUrl(entry) })
+  if (typeof entry !== "object" || entry === null)
+    throw new DecisionInvalid(
+      `route: ${describe(entry)} is not a target: expected "tcp://host:port" or { url, weight }`,
+    )
+  checkOptions("target", entry, ["url", "weight"])
+  const { url, weight } = entry as { url?: unknown; weight?: unknown }
+  if (typeof url !== "string")
+    throw new DecisionInvalid(`target: url: expected "tcp://host:port", found ${describe(url)}`)
+  if (weight === undefined) return Object.freeze({ url: targetUrl(url) })
+  if (typeof weight !== "number" || !(weight >= 0 && weight <= HEAVIEST)) {
+    throw new DecisionInvalid(
+      `target ${JSON.stringify(url)}: weight: expected a number from 0 to ${HEAVIEST}, found ${describe(weight)}`,
+    )
+  }
+  return Object.freeze({ url: targetUrl(url), weight })
+}
+
+function targetUrl(text: string): string {
+  if (POOL_NAME.test(text))
+    throw new DecisionInvalid(
+      `there is no pool ${JSON.stringify(text)}; did you mean ${JSON.stringify(`tcp://${text}:PORT`)}?`,
+    )
+  const parsed = parseTarget(text)
+  if (parsed.kind === "tls") {
+    throw new DecisionInvalid(
+      `target ${JSON.stringify(text)}: use ${JSON.stringify(text.replace(/^tls/i, "tcp"))} to pass TLS through; encrypting to the upstream comes with TLS support`,
+    )
+  }
+  return parsed.url
+}
+
+/**
+ * Closes the connection without dialling an upstream: FIN, or RST with `reset`.
+ * @param reason goes to the log and the closing event, at most 1 KiB
+ * @throws DecisionInvalid, DurationInvalid
+ */
+export function deny(reason?: string, options?: DenyOptions): Deny {
+  if (reason !== undefined && typeof reason !== "string")
+    throw new DecisionInvalid(`deny: the reason is a text, found ${describe(reason)}`)
+  if (options !== undefined) checkOptions("deny", options, DENY_OPTIONS)
+  if (options?.reset !== undefined && typeof options.reset !== "boolean")
+    throw new DecisionInvalid(`deny: reset: expected true or false, found ${describe(options.reset)}`)
+  const decision: Deny = Object.freeze({
+    action: "deny",
+    ...(reason === undefined ? {} : { reason: reason.slice(0, LONGEST_REASON) }),
+    ...(options?.reset === true ? { reset: true } : {}),
+    ...delayOf(options?.delay),
+  })
+  made.add(decision)
+  return decision
+}
+
+/**
+ * Writes `body` to the client completely, with backpressure, then closes with FIN. No upstream is dialled.
+ * @throws DecisionInvalid, DurationInvalid
+ */
+export function respond(body: Body, options?: RespondOptions): Respond {
+  if (options !== undefined) checkOptions("respond", options, RESPOND_OPTIONS)
+  if (typeof body !== "string" && !(body instanceof Uint8Array) && !isIterable(body)) {
+    throw new DecisionInvalid(
+      `respond: the body is a text, bytes or an async iterable of these, found ${describe(body)}`,
+    )
+  }
+  const decision: Respond = Object.freeze({ action: "respond", body, ...delayOf(options?.delay) })
+  made.add(decision)
+  return decision
+}
+
+function isIterable(body: unknown): boolean {
+  return typeof body === "object" && body !== null && (Symbol.asyncIterator in body || Symbol.iterator in body)
+}
+
+function delayOf(delay: Duration | undefined): { delay?: number } {
+  return delay === undefined ? {} : { delay: milliseconds(delay, "delay") }
+}
+
+function checkOptions(what: string, options: object, known: readonly string[]): void {
+  if (typeof options !== "object" || options === null)
+    throw new DecisionInvalid(`${what}: expected an object of options, found ${describe(options)}`)
+  for (const name of Object.keys(options)) {
+    if (!known.includes(name))
+      throw new DecisionInvalid(`${what}: there is no option ${JSON.stringify(name)}${didYouMean(name, known)}`)
+  }
+}
+
+/** The value, if it is a decision; hand-written data is checked as the constructors would. @throws DecisionInvalid, TargetInvalid, DurationInvalid */
+export function checkDecision(value: unknown, where: string): Decision {
+  const answer = checkAnswer(value)
+  if (answer.action === "next")
+    throw new DecisionInvalid(`${where}: next is not a decision here; expected route, deny or respond`)
+  return answer
+}
+
+/** The value, if a policy may answer it. @throws DecisionInvalid, TargetInvalid, DurationInvalid */
+export function checkAnswer(value: unknown): Answer {
+  if (typeof value === "object" && value !== null) {
+    if (value === next || made.has(value)) return value as Answer
+    const { action, ...rest } = value as Record<string, unknown>
+    switch (action) {
+      case "next":
+        return next
+      case "route": {
+        const { targets, otherwise, ...options } = rest
+        return build(
+          targets as WeightedTarget[],
+          options as RouteOptions,
+          otherwise === undefined ? undefined : checkDecision(otherwise, "otherwise"),
+        )
+      }
+      case "deny": {
+        const { reason, ...options } = rest
+        return deny(reason as string | undefined, options as DenyOptions)
+      }
+      case "respond": {
+        const { body, ...options } = rest
+        return respond(body as Body, options as RespondOptions)
+      }
+    }
+  }
+  throw new DecisionInvalid(
+    value === undefined
+      ? "on_tcp_connect returned nothing; write `return next`"
+      : `on_tcp_connect returned ${describe(value)}; expected route(...), deny(...), respond(...) or next`,
+  )
+}
+
+/** A short, safe description of any value for a message. */
+export function describe(value: unknown): string {
+  if (value === null) return "null"
+  if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}...` : value)
+  if (typeof value === "function")
+    return `a function${value.name ? ` (${value.name})` : ""}; was it meant to be called?`
+  if (Array.isArray(value)) return "a list"
+  if (typeof value === "object") {
+    const name = (value as object).constructor?.name
+    return name === undefined || name === "Object" ? "an object" : `a ${name}`
+  }
+  return String(value)
+}

@@ -1,0 +1,105 @@
+// Targets: where a route leads. A URL string outside, a parsed value inside.
+import { formatHostPort, formatIp, parseIp, type Ip } from "./address.ts"
+
+/** A parsed target. `host` is a name or an address literal; `ip` is set when it is a literal. */
+export type Target =
+  | {
+      readonly kind: "tcp" | "tls"
+      readonly url: string
+      readonly host: string
+      readonly port: number
+      readonly ip: Ip | undefined
+    }
+  | { readonly kind: "unix"; readonly url: string; readonly path: string }
+
+export class TargetInvalid extends Error {
+  override readonly name = "TargetInvalid"
+}
+
+/** sun_path holds 108 bytes with its final zero (unix(7)). */
+export const UNIX_PATH_BYTES = 107
+
+/** 10,000 different URLs: beyond that they are computed per connection, and parsing again is cheaper than keeping them. */
+const CACHED_TARGETS = 10_000
+const cache = new Map<string, Target>()
+
+/** Parses a target URL; the same text gives the same value. @throws TargetInvalid */
+export function parseTarget(url: string): Target {
+  let target = cache.get(url)
+  if (target === undefined) {
+    target = parse(url)
+    if (cache.size >= CACHED_TARGETS) cache.delete(cache.keys().next().value!)
+    cache.set(url, target)
+  }
+  return target
+}
+
+function parse(url: string): Target {
+  if (url.startsWith("unix:")) {
+    const path = url.slice(url.startsWith("unix://") ? 7 : 5)
+    if (!path.startsWith("/")) throw invalid(url, "a unix: target needs an absolute path, like unix:/run/db.sock")
+    if (new TextEncoder().encode(path).length > UNIX_PATH_BYTES)
+      throw invalid(url, `a socket path holds at most ${UNIX_PATH_BYTES} bytes`)
+    if (path.includes("\0")) throw invalid(url, "a path has no zero byte")
+    return { kind: "unix", url: `unix:${path}`, path }
+  }
+  const match = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/i.exec(url)
+  if (match === null) {
+    const near = /^[^\s/@]+:\d{1,5}$/.test(url) ? `; did you mean ${JSON.stringify(`tcp://${url}`)}?` : ""
+    throw invalid(url, `expected tcp://host:port, tls://host:port or unix:/path${near}`)
+  }
+  const kind = match[1]!.toLowerCase()
+  const rest = match[2]!
+  if (kind !== "tcp" && kind !== "tls") {
+    throw invalid(
+      url,
+      `${match[1]}:// is not a kind of target: expected tcp://host:port, tls://host:port or unix:/path; did you mean ${JSON.stringify(`tcp://${rest}`)}?`,
+    )
+  }
+  const hostPort = splitHostPort(rest)
+  if (hostPort === undefined) throw invalid(url, `expected ${kind}://host:port`)
+  if (hostPort.port === "") throw invalid(url, `a target needs a port, like ${kind}://${rest || "db"}:5432`)
+  const port = parsePort(hostPort.port)
+  if (port === undefined || port === 0)
+    throw invalid(url, `${JSON.stringify(hostPort.port)} is not a port: expected 1 to 65535`)
+  const ip = parseIp(hostPort.host)
+  if (hostPort.bracketed && (ip === undefined || !hostPort.host.includes(":")))
+    throw invalid(url, `${JSON.stringify(hostPort.host)} is not an IPv6 address`)
+  if (ip === undefined && !isHostName(hostPort.host)) {
+    throw invalid(
+      url,
+      /^[0-9.x]*$/i.test(hostPort.host) && hostPort.host !== ""
+        ? `${JSON.stringify(hostPort.host)} is not an address: IPv4 is written as four decimal numbers without leading zeros`
+        : `${JSON.stringify(hostPort.host)} is not a host name or an address`,
+    )
+  }
+  const host = ip === undefined ? hostPort.host.toLowerCase() : formatIp(ip)
+  return { kind, url: `${kind}://${formatHostPort(host, port)}`, host, port, ip }
+}
+
+function invalid(url: string, why: string): TargetInvalid {
+  return new TargetInvalid(`target ${JSON.stringify(url)}: ${why}`)
+}
+
+/** Splits `host:port`, `[v6]:port` or `:port`; the port is `""` where there is none. */
+export function splitHostPort(text: string): { host: string; port: string; bracketed: boolean } | undefined {
+  const bracket = /^\[([^\]]*)\](?::(.*))?$/.exec(text)
+  if (bracket !== null) return { host: bracket[1]!, port: bracket[2] ?? "", bracketed: true }
+  const parts = text.split(":")
+  if (parts.length > 2 || /[/?#@\s]/.test(text)) return undefined
+  return { host: parts[0]!, port: parts[1] ?? "", bracketed: false }
+}
+
+/** 0 to 65535, digits only. */
+export function parsePort(text: string): number | undefined {
+  return /^(0|[1-9]\d{0,4})$/.test(text) && Number(text) <= 65535 ? Number(text) : undefined
+}
+
+/** A DNS name (RFC 1123, underscores allowed as in service names) that cannot be taken for a number in disguise (`127.1`, `0x7f000001`). */
+export function isHostName(text: string): boolean {
+  const name = text.endsWith(".") ? text.slice(0, -1) : text
+  if (name === "" || name.length > 253) return false
+  const labels = name.split(".")
+  if (!labels.every((label) => /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/i.test(label))) return false
+  return !/^(\d+|0x[0-9a-f]*)$/i.test(labels.at(-1)!)
+}
