@@ -23,6 +23,34 @@ export interface PolicyVersion {
   readonly failures: { count: number; readonly logged: Set<string> }
 }
 
+/** Counts the live connections of a plan, so that what its policies hold can be released after the last one. */
+export class Usage {
+  private count = 0
+  private retired = false
+  private readonly released: () => void
+
+  constructor(released: () => void) {
+    this.released = released
+  }
+
+  /** A connection was accepted under this plan. */
+  acquire(): void {
+    this.count++
+  }
+
+  /** A connection that was accepted under this plan has ended. */
+  release(): void {
+    if (--this.count === 0 && this.retired) this.released()
+  }
+
+  /** The plan is in no current snapshot any more. */
+  retire(): void {
+    if (this.retired) return
+    this.retired = true
+    if (this.count === 0) this.released()
+  }
+}
+
 /** A listener as one snapshot sees it: what to bind, and whom to ask in which order. */
 export interface ListenerPlan {
   /** Normalised (address, port) or path: see `identity` in policy/listen.ts. */
@@ -35,6 +63,7 @@ export interface ListenerPlan {
   readonly policies: readonly PolicyVersion[]
   /** The files that name this listener. */
   readonly files: readonly string[]
+  readonly usage: Usage
 }
 
 /** What is known of one file of the folder. */

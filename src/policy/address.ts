@@ -54,7 +54,7 @@ export function parseIpv6(text: string): Ip | undefined {
   if (halves.length === 2) {
     const tail = groups(halves[1]!, true)
     if (tail === undefined || head.length + tail.length > 7) return undefined
-    words = [...head, ...new Array<number>(8 - head.length - tail.length).fill(0), ...tail]
+    words = [...head, ...Array.from({ length: 8 - head.length - tail.length }, () => 0), ...tail]
   }
   if (words.length !== 8) return undefined
   const word = (i: number) => ((words[i]! << 16) | words[i + 1]!) >>> 0

@@ -53,28 +53,72 @@ export interface Connection {
   log(fields: Record<string, unknown>): void
 }
 
-/** What a policy's `on_tcp_close` gets: the `object` of the closing event. */
+/** Why a connection ended; docs/events.md explains each. */
+export type CloseReason =
+  | "client-closed"
+  | "upstream-closed"
+  | "client-reset"
+  | "upstream-reset"
+  | "denied"
+  | "answered"
+  | "no-decision"
+  | "no-policy"
+  | "policy-failed"
+  | "policy-timeout"
+  | "preread-timeout"
+  | "preread-too-large"
+  | "hello-invalid"
+  | "proxy-invalid"
+  | "proxy-untrusted"
+  | "tls-handshake-failed"
+  | "dial-failed"
+  | "no-target"
+  | "idle-timeout"
+  | "max-duration"
+  | "limit-reached"
+  | "shutdown"
+  | "operator-closed"
+  | "internal-error"
+
+/** What `on_tcp_close` gets: the `object` of the closing event. Keys are always there; `null` where there is no value. */
 export interface Summary {
   readonly conn: {
     readonly id: string
-    readonly client_ip: string | undefined
-    readonly client_port: number | undefined
-    readonly server_ip: string | undefined
-    readonly server_port: number | undefined
+    readonly client_ip: string | null
+    readonly client_port: number | null
+    readonly server_ip: string | null
+    readonly server_port: number | null
+    /** The name that the client asked for (SNI). */
+    readonly server_name: string | null
     readonly start_ts: string
     readonly end_ts: string
+    /** Bytes from the client. */
     readonly bytes_in: number
+    /** Bytes to the client. */
     readonly bytes_out: number
   }
+  /** `block` when a policy denied the connection, `allow` when one routed or answered it. */
+  readonly ip_policy: { readonly decision: "allow" | "block" | null }
+  readonly ja4_fingerprint: string | null
+  /** What the policies logged, in order. */
+  readonly traffic_policy: { readonly logs: readonly Record<string, unknown>[] }
   readonly listener: { readonly name: string; readonly url: string }
-  readonly policy:
-    | { readonly file: string; readonly version: string; readonly decision: string; readonly reason?: string }
-    | undefined
-  readonly upstream:
-    | { readonly target: string; readonly address: string | undefined; readonly attempts: number }
-    | undefined
-  readonly timing: { readonly decide_ms: number; readonly connect_ms: number | undefined; readonly duration_ms: number }
-  readonly close: { readonly reason: string; readonly by: "client" | "upstream" | "gateway" }
+  /** The policy that decided or failed; `null` when none did. `reason` is deny's, or the failure's message. */
+  readonly policy: {
+    readonly file: string
+    readonly version: string
+    readonly decision: "route" | "deny" | "respond" | null
+    readonly reason: string | null
+  } | null
+  /** The target that was reached, or tried last. */
+  readonly upstream: { readonly target: string; readonly address: string | null; readonly attempts: number } | null
+  /** Milliseconds. `connect_ms` counts from the decision until the upstream was connected. */
+  readonly timing: {
+    readonly decide_ms: number | null
+    readonly connect_ms: number | null
+    readonly duration_ms: number
+  }
+  readonly close: { readonly reason: CloseReason; readonly by: "client" | "upstream" | "gateway" }
 }
 
 /**
