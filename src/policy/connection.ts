@@ -110,8 +110,13 @@ export interface Summary {
     readonly decision: "route" | "deny" | "respond" | null
     readonly reason: string | null
   } | null
-  /** The target that was reached, or tried last. */
-  readonly upstream: { readonly target: string; readonly address: string | null; readonly attempts: number } | null
+  /** The target that was reached, or tried last. `error` says why the last failed attempt failed. */
+  readonly upstream: {
+    readonly target: string
+    readonly address: string | null
+    readonly attempts: number
+    readonly error: string | null
+  } | null
   /** Milliseconds. `connect_ms` counts from the decision until the upstream was connected. */
   readonly timing: {
     readonly decide_ms: number | null

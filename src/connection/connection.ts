@@ -1,0 +1,191 @@
+// One proxied connection, from accept to its one closing event: a plain object with a state. Its deadlines hang on
+// the wheel, its bytes move in the callbacks of sockets.ts. No Effect, no logging here.
+import type { ListenerPlan, PolicyVersion } from "../config/snapshot.ts"
+import type { CloseReason } from "../policy/connection.ts"
+import type { Decision, Route } from "../policy/decision.ts"
+import type { SocketName } from "../native/socket.ts"
+import { summarise } from "./close-reason.ts"
+import type { DataPath } from "./data-path.ts"
+import type { Listener } from "./listener.ts"
+import type { Deciding } from "./decide.ts"
+import type { Dial } from "./dial.ts"
+import { Preread, type PrereadHost } from "./preread.ts"
+import { Side } from "./side.ts"
+import type { ConnectionView } from "./view.ts"
+import type { Timed } from "./wheel.ts"
+
+/** Where a connection is. In this order, though `deciding` may go straight to `answering`. */
+export const State = {
+  /** The policies are being asked, or one of them waits. */
+  deciding: 0,
+  /** A denied or answered client is being held. */
+  delayed: 1,
+  dialling: 2,
+  relaying: 3,
+  /** The answer of a policy is being written. */
+  answering: 4,
+  /** One side was reset; the other gets what was read, then its reset. */
+  resetting: 5,
+  /** Our FIN is out; what the client still sends is thrown away. */
+  lingering: 6,
+  closed: 7,
+} as const
+export type State = (typeof State)[keyof typeof State]
+
+export type ClosedBy = "client" | "upstream" | "gateway"
+
+export class Connection implements Timed, PrereadHost {
+  readonly path: DataPath
+  readonly listener: Listener
+  readonly plan: ListenerPlan
+  readonly client: Side
+  /** Addresses are read at accept: each is a system call, and none is there once the socket has closed. */
+  readonly peer: SocketName | undefined
+  readonly local: SocketName | undefined
+  readonly openedAt: number
+  readonly sequence: number
+  readonly started: number
+
+  state: State = State.deciding
+  upstream: Side | undefined = undefined
+  preread: Preread | undefined = undefined
+  view: ConnectionView | undefined = undefined
+  /** While a policy waits. */
+  deciding: Deciding | undefined = undefined
+  dial: Dial | undefined = undefined
+  /** The policies that were asked so far. */
+  asked = 0
+  policy: PolicyVersion | undefined = undefined
+  decision: Decision | undefined = undefined
+  /** deny's reason, or why the policy failed. */
+  reason: string | undefined = undefined
+  logs: Record<string, unknown>[] | undefined = undefined
+  /** Tick of the last byte in either direction. */
+  activeAt = 0
+  decidedAt: number | undefined = undefined
+  connectedAt: number | undefined = undefined
+  /** Ticks after which a relay without a byte ends. */
+  idle = 0
+  /** The tick at which a linger, a delay or the whole connection has to end. */
+  until = 0
+  /** What the closing event will say, once the end is known but not yet reached. */
+  closeReason: CloseReason | undefined = undefined
+  closedBy: ClosedBy = "gateway"
+  /** Milliseconds that policies spent waiting for the client: these do not count against their deadline. */
+  heldBack = 0
+  private heldSince = 0
+  /** Bytes that were read only to be thrown away. */
+  discarded = 0
+  /** What comes after a delay. */
+  afterDelay: (() => void) | undefined = undefined
+  /** Ends the body of an answer that is not written to its end. */
+  stopBody: (() => void) | undefined = undefined
+
+  due = 0
+  slot = -1
+  place = 0
+
+  constructor(
+    path: DataPath,
+    listener: Listener,
+    plan: ListenerPlan,
+    peer: SocketName | undefined,
+    local: SocketName | undefined,
+  ) {
+    this.path = path
+    this.listener = listener
+    this.plan = plan
+    this.peer = peer
+    this.local = local
+    this.client = new Side(this)
+    this.openedAt = Date.now()
+    this.started = performance.now()
+    this.sequence = path.next()
+    path.live.add(this)
+    listener.active++
+    plan.usage.acquire()
+  }
+
+  get id(): string {
+    const time = this.openedAt.toString(36).padStart(9, "0")
+    return `${time}${this.path.settings.worker}${this.sequence.toString(36).padStart(6, "0")}`
+  }
+
+  /** The route that decided, for its options. */
+  get route(): Route | undefined {
+    return this.decision?.action === "route" ? this.decision : undefined
+  }
+
+  schedule(milliseconds: number): void {
+    this.path.wheel.schedule(this, milliseconds)
+  }
+
+  expire(): void {
+    this.path.stages.expire(this)
+  }
+
+  now(): number {
+    return this.path.wheel.now
+  }
+
+  wake(milliseconds: number): void {
+    this.schedule(milliseconds)
+  }
+
+  waiting(waits: boolean): void {
+    const now = performance.now()
+    if (waits) this.heldSince = now
+    else this.heldBack += now - this.heldSince
+    this.deciding?.clientAwaited(waits)
+  }
+
+  ahead(): Preread {
+    return (this.preread ??= new Preread(this))
+  }
+
+  /** The end, exactly once: sockets gone, counts given back, the one event out. */
+  finish(reason: CloseReason, by: ClosedBy): void {
+    if (this.state === State.closed) return
+    const wasDeciding = this.deciding
+    if (this.state === State.delayed) this.path.delayed--
+    this.state = State.closed
+    this.path.wheel.remove(this)
+    this.dial?.cancel()
+    this.client.release()
+    this.upstream?.release()
+    const summary = summarise(this, reason, by)
+    this.view?.closed(reason)
+    wasDeciding?.interrupt()
+    this.preread?.fail(new Error(`the connection is over: ${reason}`))
+    this.stopBody?.()
+    this.path.live.delete(this)
+    this.listener.active--
+    this.plan.usage.release()
+    this.path.exits.closed(summary)
+    this.tellPolicies(summary)
+    this.path.onRoom(this.listener)
+  }
+
+  /** Ends it now, whatever it is doing: both sides are reset, so that nobody takes a part for the whole. */
+  abort(reason: CloseReason, by: ClosedBy): void {
+    if (this.state === State.closed) return
+    this.client.reset()
+    this.upstream?.reset()
+    this.finish(reason, by)
+  }
+
+  private tellPolicies(summary: ReturnType<typeof summarise>): void {
+    for (let i = 0; i < this.asked; i++) {
+      const policy = this.plan.policies[i]!
+      if (policy.closed === undefined) continue
+      try {
+        this.path.exits.enter(policy)
+        policy.closed(summary, policy.resources)
+      } catch (error) {
+        this.path.exits.policyFailed(policy, error)
+      } finally {
+        this.path.exits.leave()
+      }
+    }
+  }
+}

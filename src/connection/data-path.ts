@@ -1,0 +1,82 @@
+// What all connections of a gateway share: settings, the wheel, the set of live connections, and the ways out to
+// the rest of the program. The data path imports nothing of it; gateway.ts wires it.
+import type { ListenerPlan, PolicyVersion } from "../config/snapshot.ts"
+import type { Ip } from "../policy/address.ts"
+import type { CloseReason, Summary } from "../policy/connection.ts"
+import type { Connection } from "./connection.ts"
+import type { Listener } from "./listener.ts"
+import type { Handlers } from "./bun-socket.ts"
+import type { Side } from "./side.ts"
+import { Wheel } from "./wheel.ts"
+
+export interface Settings {
+  /** Connections at one time, at most. */
+  readonly maxConnections: number
+  /** Milliseconds for a policy that waits. */
+  readonly policyDeadline: number
+  /** Dial link-local addresses (cloud metadata services live there). */
+  readonly allowLinkLocal: boolean
+  /** Dial our own listeners, which may loop. */
+  readonly allowOwnListeners: boolean
+  /** Two characters in every connection id: which worker made it. */
+  readonly worker: string
+}
+
+/** The ways out of the data path. None of them may block or throw. */
+export interface Exits {
+  /** A connection has ended. */
+  readonly closed: (summary: Summary) => void
+  /** A client was turned away before it became a connection. */
+  readonly refused: (plan: ListenerPlan, reason: CloseReason) => void
+  /** A policy failed on a connection: to be logged once per version and message. */
+  readonly policyFailed: (policy: PolicyVersion, error: unknown) => void
+  /** A bug of ours, or something that cannot happen: worth a line. */
+  readonly internalError: (error: unknown) => void
+  /** Runs an Effect that a policy returned; the result interrupts it. */
+  readonly runEffect: (effect: unknown, settle: (error: unknown, value: unknown) => void) => () => void
+  /** Told before and after a policy's synchronous code. */
+  readonly enter: (policy: PolicyVersion) => void
+  readonly leave: () => void
+  /** The addresses of a name: at once when they are known. */
+  readonly resolve: (host: string) => readonly Ip[] | Promise<readonly Ip[]>
+  /** Whether this is an address that one of our own listeners is bound to. */
+  readonly ownAddress: (ip: Ip, port: number) => boolean
+  readonly ownPath: (path: string) => boolean
+}
+
+/** What connections call without knowing it: sockets.ts puts it in place. */
+export interface Stages {
+  readonly expire: (connection: Connection) => void
+  readonly upstreamHandlers: Handlers<Side>
+}
+
+export class DataPath {
+  readonly stages: Stages
+  readonly settings: Settings
+  readonly exits: Exits
+  readonly wheel = new Wheel()
+  readonly live = new Set<Connection>()
+  /** Connections accepted since the start. */
+  accepted = 0
+  /** Clients that are being held by a `delay`. */
+  delayed = 0
+  /** Attempts that run beside another attempt of the same connection. */
+  sideAttempts = 0
+  /** Called when the number of live connections has gone down. */
+  onRoom: (listener: Listener) => void = () => undefined
+  /** Called when a client was accepted. */
+  onAccepted: (listener: Listener) => void = () => undefined
+  private sequence = 0
+
+  constructor(settings: Settings, exits: Exits, stages: Stages) {
+    this.stages = stages
+    this.settings = settings
+    this.exits = exits
+  }
+
+  /** The number of the next connection: its place among those of the same millisecond. */
+  next(): number {
+    this.accepted++
+    return (this.sequence = (this.sequence + 1) % 36 ** 6)
+  }
+}

@@ -1,0 +1,163 @@
+// Asks the policies of a connection in order. A plain answer costs no waiting; a Promise or an Effect waits under the
+// policy deadline, whose clock stands still while the gateway waits for the client.
+import type { PolicyVersion } from "../config/snapshot.ts"
+import type { CloseReason } from "../policy/connection.ts"
+import { checkAnswer } from "../policy/decision.ts"
+import type { Connection } from "./connection.ts"
+import { carryOut } from "./carry-out.ts"
+import { refuse } from "./ending.ts"
+import { ConnectionView } from "./view.ts"
+import { TICK } from "./wheel.ts"
+
+/** A policy that waits. */
+export class Deciding {
+  readonly connection: Connection
+  readonly policy: PolicyVersion
+  private interrupts: (() => void) | undefined = undefined
+  /** The tick at which the deadline comes; moved on by every wait for the client. */
+  private due: number
+  private heldSince: number | undefined = undefined
+
+  constructor(connection: Connection, policy: PolicyVersion, spent: number) {
+    this.connection = connection
+    this.policy = policy
+    const { wheel, settings } = connection.path
+    const deadline = Math.max(0, (policy.deadline ?? settings.policyDeadline) - spent)
+    connection.schedule(deadline)
+    this.due = wheel.now + wheel.ticks(deadline) + 1
+    // It may have begun to wait for the client before it returned its promise.
+    if (connection.preread?.awaited === true) this.heldSince = wheel.now
+  }
+
+  interruptedBy(interrupts: () => void): void {
+    this.interrupts = interrupts
+  }
+
+  interrupt(): void {
+    this.interrupts?.()
+  }
+
+  clientAwaited(waits: boolean): void {
+    const { now } = this.connection.path.wheel
+    if (waits) this.heldSince = now
+    else if (this.heldSince !== undefined) {
+      this.due += now - this.heldSince
+      this.heldSince = undefined
+    }
+  }
+
+  /** Milliseconds until the deadline; `undefined` while the clock stands still. 0: over. */
+  left(): number | undefined {
+    return this.heldSince === undefined ? Math.max(0, this.due - this.connection.path.wheel.now) * TICK : undefined
+  }
+}
+
+/** Asks from the first policy on. */
+export function decide(connection: Connection): void {
+  connection.view = new ConnectionView(connection)
+  ask(connection, 0)
+}
+
+function ask(connection: Connection, from: number): void {
+  const { plan, path, view } = connection
+  const { policies } = plan
+  for (let i = from; i < policies.length; i++) {
+    const policy = policies[i]!
+    connection.asked = i + 1
+    let value: unknown
+    path.exits.enter(policy)
+    try {
+      value = policy.connect(view!, policy.resources)
+      path.exits.leave()
+    } catch (error) {
+      path.exits.leave()
+      return failed(connection, policy, error)
+    }
+    if (waits(value)) return wait(connection, i, policy, value)
+    if (settled(connection, policy, value)) return
+  }
+  connection.decidedAt = performance.now()
+  refuse(connection, policies.length === 0 ? "no-policy" : "no-decision")
+}
+
+/** Takes an answer. Returns whether the connection is decided; if not, the next policy is asked. */
+function settled(connection: Connection, policy: PolicyVersion, value: unknown): boolean {
+  try {
+    const checked = checkAnswer(value)
+    if (checked.action === "next") return false
+    connection.policy = policy
+    connection.decidedAt = performance.now()
+    carryOut(connection, checked)
+  } catch (error) {
+    failed(connection, policy, error)
+  }
+  return true
+}
+
+function waits(value: unknown): value is object {
+  if (typeof value !== "object" || value === null) return false
+  return typeof (value as { then?: unknown }).then === "function" || "~effect/Effect" in value
+}
+
+function wait(connection: Connection, index: number, policy: PolicyVersion, value: object): void {
+  const spent = performance.now() - connection.started - connection.heldBack
+  const deciding = new Deciding(connection, policy, spent)
+  connection.deciding = deciding
+  const settle = (error: unknown, answered: unknown, ok: boolean) => {
+    // A late answer: the deadline has passed, or the client is gone.
+    if (connection.deciding !== deciding) return
+    connection.deciding = undefined
+    if (!ok) return failed(connection, policy, error)
+    if (!settled(connection, policy, answered)) ask(connection, index + 1)
+  }
+  if ("~effect/Effect" in value) {
+    deciding.interruptedBy(
+      connection.path.exits.runEffect(value, (error, answered) => settle(error, answered, error === undefined)),
+    )
+    return
+  }
+  ;(value as PromiseLike<unknown>).then(
+    (answered) => settle(undefined, answered, true),
+    (error) => settle(error, undefined, false),
+  )
+}
+
+/** A deadline of the deciding stage has come: the policy's, or that of bytes it waits for. */
+export function expireDeciding(connection: Connection): void {
+  const { deciding, preread, path } = connection
+  const forClient = preread?.expire(path.wheel.now)
+  // A wait that was rejected just now may have settled the policy.
+  if (connection.deciding !== deciding || deciding === undefined) return
+  const left = deciding.left()
+  if (left === 0) return timedOut(connection, deciding)
+  connection.schedule(Math.min(forClient ?? Number.POSITIVE_INFINITY, left ?? path.settings.policyDeadline))
+}
+
+function timedOut(connection: Connection, deciding: Deciding): void {
+  const { policy } = deciding
+  connection.deciding = undefined
+  connection.policy = policy
+  connection.reason = `no answer within ${policy.deadline ?? connection.path.settings.policyDeadline} ms`
+  connection.decidedAt = performance.now()
+  connection.view?.closed("policy-timeout")
+  deciding.interrupt()
+  connection.path.exits.policyFailed(policy, new Error(`on_tcp_connect gave ${connection.reason}`))
+  refuse(connection, "policy-timeout")
+}
+
+function failed(connection: Connection, policy: PolicyVersion, error: unknown): void {
+  connection.policy = policy
+  connection.decidedAt = performance.now()
+  connection.reason = error instanceof Error ? error.message : String(error)
+  const own = ownReason(error)
+  // The client was too slow or too much was asked of it: not a fault to log for each connection.
+  if (own === undefined) connection.path.exits.policyFailed(policy, error)
+  connection.view?.closed(own ?? "policy-failed")
+  refuse(connection, own ?? "policy-failed")
+}
+
+/** A failed preread has its own close reason, also when the policy did not catch it. */
+function ownReason(error: unknown): CloseReason | undefined {
+  if (!(error instanceof Error) || !("closeReason" in error)) return undefined
+  return error.closeReason as CloseReason
+}

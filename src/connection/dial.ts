@@ -1,0 +1,269 @@
+// Dialling: targets in order, the addresses of a target interleaved by family and staggered, every attempt
+// cancellable, one attempt = one accept at the upstream. The first that stands wins; the others are reset before a byte.
+import { formatHostPort, formatIp, isLinkLocal, isUnspecified, type Ip } from "../policy/address.ts"
+import type { Route } from "../policy/decision.ts"
+import type { Target } from "../policy/target.ts"
+import { available, connectTcp, connectUnix } from "../native/socket.ts"
+import { connectOn, dialAddress, dialPath, type Socket } from "./bun-socket.ts"
+import { State, type Connection } from "./connection.ts"
+import { Side } from "./side.ts"
+import { orderOf } from "./target-order.ts"
+import { TICK } from "./wheel.ts"
+
+/** 5 s for one target: name and connect. */
+const CONNECT_TIMEOUT = 5000
+/** 250 ms before the next address is tried beside the first (RFC 8305 section 5). */
+const STAGGER = 250
+/** Attempts beside a first one, over all connections: they come out of the 256 descriptors that the cap leaves free. */
+const SIDE_ATTEMPTS = 96
+
+/** Where dialling leads. */
+export interface DialOutcome {
+  readonly connected: (connection: Connection, upstream: Side) => void
+  /** Every attempt failed. */
+  readonly failed: (connection: Connection) => void
+}
+
+/** The dialling of one connection, over all its targets. */
+export class Dial {
+  readonly connection: Connection
+  private readonly outcome: DialOutcome
+  private readonly order: readonly Target[]
+  private readonly last: number
+  private readonly timeout: number
+  private index = -1
+  private addresses: readonly Ip[] = []
+  private nextAddress = 0
+  private readonly attempts = new Set<Side>()
+  /** Ticks: when this target is given up, and when its next address is tried. */
+  private due = 0
+  private staggered = 0
+  /** Tells a late answer of the resolver that its target was given up. */
+  private turn = 0
+  tried = 0
+  target: Target | undefined = undefined
+  address: string | undefined = undefined
+  error: string | undefined = undefined
+
+  constructor(connection: Connection, route: Route, outcome: DialOutcome) {
+    this.connection = connection
+    this.outcome = outcome
+    this.order = orderOf(route)
+    this.last = Math.min(this.order.length, 1 + (route.retries ?? this.order.length)) - 1
+    this.timeout = route.connectTimeout ?? CONNECT_TIMEOUT
+  }
+
+  get more(): boolean {
+    return this.index < this.last
+  }
+
+  /** Tries the next target; with none left, the route has failed. */
+  next(): void {
+    this.turn++
+    while (this.more) {
+      this.index++
+      this.tried++
+      if (this.begin(this.order[this.index]!)) return
+    }
+    this.outcome.failed(this.connection)
+  }
+
+  private begin(target: Target): boolean {
+    const { connection } = this
+    const { wheel, exits } = connection.path
+    this.target = target
+    this.address = undefined
+    this.due = wheel.now + wheel.ticks(this.timeout) + 1
+    connection.schedule(this.timeout)
+    if (target.kind === "unix") return this.attemptPath(target.path)
+    if (target.ip !== undefined) return this.tryAddresses([target.ip])
+    const found = exits.resolve(target.host)
+    if (!(found instanceof Promise)) return this.tryAddresses(found)
+    const turn = this.turn
+    found.then(
+      (addresses) => {
+        if (turn === this.turn && !this.tryAddresses(addresses)) this.next()
+      },
+      (error) => {
+        if (turn === this.turn) this.giveUp(`${target.host}: ${messageOf(error)}`)
+      },
+    )
+    return true
+  }
+
+  private tryAddresses(addresses: readonly Ip[]): boolean {
+    this.addresses = addresses
+    this.nextAddress = 0
+    return this.tryAddress()
+  }
+
+  /** Starts an attempt at the next address that lets itself be dialled. */
+  private tryAddress(): boolean {
+    while (this.nextAddress < this.addresses.length) {
+      const ip = this.addresses[this.nextAddress++]!
+      if (!this.attemptIp(ip)) continue
+      const { wheel } = this.connection.path
+      this.staggered = wheel.now + wheel.ticks(STAGGER) + 1
+      if (this.nextAddress < this.addresses.length) this.connection.schedule(STAGGER)
+      return true
+    }
+    return this.attempts.size > 0
+  }
+
+  private attemptIp(ip: Ip): boolean {
+    const target = this.target!
+    if (target.kind === "unix") return false
+    const { settings, exits } = this.connection.path
+    this.address = formatHostPort(formatIp(ip), target.port)
+    if (!settings.allowLinkLocal && isLinkLocal(ip))
+      return this.note("refused: a link-local address (--allow-link-local permits it)")
+    if (!settings.allowOwnListeners && exits.ownAddress(ip, target.port)) {
+      return this.note("refused: a listener of this gateway (--allow-own-listeners permits it)")
+    }
+    if (!available) return this.attemptByBun(isUnspecified(ip) ? "localhost" : formatIp(ip), target.port)
+    return this.attempt(() => connectTcp(ip.family, ip.a, ip.b, ip.c, ip.d, target.port))
+  }
+
+  private attemptPath(path: string): boolean {
+    const { settings, exits } = this.connection.path
+    this.address = undefined
+    if (!settings.allowOwnListeners && exits.ownPath(path)) {
+      return this.note("refused: a listener of this gateway (--allow-own-listeners permits it)")
+    }
+    if (!available) return this.attemptByBun(path, undefined)
+    return this.attempt(() => connectUnix(path))
+  }
+
+  private attempt(connect: () => number): boolean {
+    let fd: number
+    try {
+      fd = connect()
+    } catch (error) {
+      return this.note(codeOf(error))
+    }
+    const side = this.newAttempt()
+    // The promise repeats what the callbacks say.
+    connectOn(fd, this.connection.path.stages.upstreamHandlers, side).catch((error) => attemptClosed(side, error))
+    return true
+  }
+
+  /** Without descriptors: Bun dials. Such an attempt cannot be cancelled; it is reset as soon as it stands. */
+  private attemptByBun(host: string, port: number | undefined): boolean {
+    const side = this.newAttempt()
+    const socket = this.connection.path.stages.upstreamHandlers
+    const dialled = port === undefined ? dialPath(host, socket, side) : dialAddress(host, port, socket, side)
+    dialled.then(
+      () => this.connected(side),
+      (error) => attemptClosed(side, error),
+    )
+    return true
+  }
+
+  private newAttempt(): Side {
+    const side = new Side(this.connection)
+    if (this.attempts.size > 0) this.connection.path.sideAttempts++
+    this.attempts.add(side)
+    return side
+  }
+
+  private note(error: string): false {
+    this.error = error
+    return false
+  }
+
+  /** This attempt stands: it is the upstream, the others are reset. */
+  connected(side: Side): void {
+    if (!this.attempts.has(side) || side.closed) return
+    this.drop(side)
+    this.cancel()
+    this.error = undefined
+    this.connection.connectedAt = performance.now()
+    this.outcome.connected(this.connection, side)
+  }
+
+  /** An attempt ended before it stood. */
+  lost(side: Side, error: string): void {
+    if (!this.attempts.has(side)) return
+    this.drop(side)
+    this.error = error
+    // Another address at once; the ones under way go on.
+    if (!this.tryAddress()) this.next()
+  }
+
+  /** The target is given up: its attempts are reset, the next target is tried. */
+  giveUp(error: string): void {
+    this.cancel()
+    this.error = error
+    this.next()
+  }
+
+  /** Resets every attempt: after this its descriptor is gone. */
+  cancel(): void {
+    this.turn++
+    for (const side of this.attempts) {
+      this.drop(side)
+      side.abandon()
+    }
+  }
+
+  private drop(side: Side): void {
+    this.attempts.delete(side)
+    if (this.attempts.size > 0) this.connection.path.sideAttempts--
+  }
+
+  expire(): void {
+    const { wheel } = this.connection.path
+    if (wheel.now >= this.due) return this.giveUp(`no connection within ${this.timeout} ms`)
+    if (this.nextAddress < this.addresses.length && wheel.now >= this.staggered) {
+      if (this.connection.path.sideAttempts < SIDE_ATTEMPTS) this.tryAddress()
+      else this.staggered = wheel.now + wheel.ticks(STAGGER)
+    }
+    const soonest = this.nextAddress < this.addresses.length ? Math.min(this.due, this.staggered) : this.due
+    this.connection.schedule(Math.max(0, soonest - wheel.now) * TICK)
+  }
+}
+
+/** Carries out a `route`. */
+export function dial(connection: Connection, route: Route, outcome: DialOutcome): void {
+  connection.state = State.dialling
+  connection.dial = new Dial(connection, route, outcome)
+  connection.dial.next()
+}
+
+/** After a connection that came to nothing: another target, if there is one. Returns whether there was. */
+export function tryNextTarget(connection: Connection, error: string): boolean {
+  const { dial: dialled, upstream, client } = connection
+  if (dialled === undefined || upstream === undefined) return false
+  const otherwise = connection.route?.otherwise
+  if (!dialled.more && otherwise === undefined) return false
+  connection.upstream = undefined
+  client.other = undefined
+  upstream.other = undefined
+  upstream.release()
+  connection.connectedAt = undefined
+  connection.state = State.dialling
+  dialled.error = error
+  dialled.next()
+  return true
+}
+
+export function attemptOpened(side: Side, socket: Socket): void {
+  side.socket = socket
+  // Given up before its socket came.
+  if (side.closed) socket.terminate()
+}
+
+export function attemptClosed(side: Side, error: unknown): void {
+  if (side.closed) return
+  side.closed = true
+  side.connection.dial?.lost(side, codeOf(error))
+}
+
+function codeOf(error: unknown): string {
+  if (typeof error === "object" && error !== null && "code" in error) return String(error.code)
+  return error === undefined ? "closed" : messageOf(error)
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

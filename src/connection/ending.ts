@@ -1,0 +1,95 @@
+// Ends that a policy or a failure decided: held back first or not, then FIN or RST, then a bounded linger so that no
+// RST eats what the client has yet to read.
+import type { CloseReason } from "../policy/connection.ts"
+import type { Deny } from "../policy/decision.ts"
+import { State, type ClosedBy, type Connection } from "./connection.ts"
+import { TICK } from "./wheel.ts"
+
+/** A lingering client has 5 s to send something or its FIN. */
+const LINGER_SILENCE = 5000
+/** 30 s: the longest linger, for clients that keep sending. */
+const LINGER_TIME = 30_000
+/** 1 MiB: the most that is read only to be thrown away. */
+const LINGER_BYTES = 1_048_576
+/** A quarter of the connections: clients that are held must not keep the others out. */
+const DELAYED_SHARE = 4
+
+/** Closes a connection that gets no upstream and no answer: FIN, then the linger. */
+export function refuse(connection: Connection, reason: CloseReason, by: ClosedBy = "gateway"): void {
+  connection.closeReason = reason
+  connection.closedBy = by
+  linger(connection)
+}
+
+/** Carries out a `deny`, after its delay. */
+export function deny(connection: Connection, decision: Deny): void {
+  connection.reason = decision.reason
+  connection.closeReason = "denied"
+  connection.closedBy = "gateway"
+  hold(connection, decision.delay ?? 0, () => endDenied(connection, decision))
+}
+
+function endDenied(connection: Connection, decision: Deny): void {
+  if (decision.reset === true) return connection.abort("denied", "gateway")
+  linger(connection)
+}
+
+/** Goes on after a delay; at once when there is none, when the client has sent its FIN, or when too many are held already. */
+export function hold(connection: Connection, milliseconds: number, then: () => void): void {
+  const { path, client } = connection
+  if (milliseconds === 0 || client.ended || path.delayed >= Math.ceil(path.settings.maxConnections / DELAYED_SHARE)) {
+    return then()
+  }
+  path.delayed++
+  connection.state = State.delayed
+  connection.afterDelay = then
+  connection.preread?.drain()
+  // A paused socket would not see the FIN that ends the delay.
+  client.resume()
+  connection.schedule(milliseconds)
+}
+
+/** The delay is over. */
+export function proceed(connection: Connection): void {
+  connection.path.delayed--
+  connection.state = State.deciding
+  connection.afterDelay!()
+}
+
+/** A held client has sent its FIN: it is closed at once. */
+export function releaseHeld(connection: Connection): void {
+  connection.finish(
+    connection.closeReason ?? "client-closed",
+    connection.closeReason === undefined ? "client" : connection.closedBy,
+  )
+}
+
+/** Sends our FIN and reads on until the client's, within bounds. */
+export function linger(connection: Connection): void {
+  const { client, path } = connection
+  // Its FIN has been read, so nothing of it is unread: closing sends our FIN and no RST.
+  if (client.ended) return connection.finish(connection.closeReason!, connection.closedBy)
+  connection.state = State.lingering
+  connection.preread?.drain()
+  connection.discarded = 0
+  connection.activeAt = path.wheel.now
+  connection.until = path.wheel.now + path.wheel.ticks(LINGER_TIME)
+  connection.schedule(LINGER_SILENCE)
+  client.shutdown()
+  client.resume()
+}
+
+/** Bytes of a client that nobody reads any more. */
+export function lingered(connection: Connection, bytes: number): void {
+  connection.discarded += bytes
+  if (connection.discarded <= LINGER_BYTES) return
+  if (connection.state === State.lingering) connection.finish(connection.closeReason!, connection.closedBy)
+  else if (connection.state !== State.resetting) connection.client.pause()
+}
+
+export function expireLinger(connection: Connection): void {
+  const now = connection.path.wheel.now
+  const due = Math.min(connection.activeAt + connection.path.wheel.ticks(LINGER_SILENCE), connection.until)
+  if (now >= due) return connection.finish(connection.closeReason!, connection.closedBy)
+  connection.schedule((due - now) * TICK)
+}

@@ -1,0 +1,175 @@
+// A listening socket, and the listeners that share it: a wildcard and specific addresses on one port have one socket,
+// and the listener is chosen by the address that the client connected to.
+import type { ListenerPlan } from "../config/snapshot.ts"
+import { formatIp, parseIp } from "../policy/address.ts"
+import type { Bind } from "../policy/listen.ts"
+import {
+  available,
+  closeDescriptor,
+  duplicate,
+  localName,
+  peerName,
+  setBacklog,
+  type SocketName,
+} from "../native/socket.ts"
+import { acquire, BACKLOG, boundTo } from "./acquire.ts"
+import {
+  accepted,
+  descriptor,
+  handlersFor,
+  listenAt,
+  listenOn,
+  remoteAddress,
+  type BunListener,
+  type Socket,
+} from "./bun-socket.ts"
+import { Connection } from "./connection.ts"
+import type { DataPath } from "./data-path.ts"
+import { decide } from "./decide.ts"
+import { clientHandlers } from "./sockets.ts"
+import { ipOf } from "./view.ts"
+
+/** One listener over all snapshots that name it. */
+export class Listener {
+  readonly identity: string
+  plan: ListenerPlan
+  socket: ListeningSocket | undefined = undefined
+  /** Live connections. */
+  active = 0
+  /** Why it is not bound. */
+  error: string | undefined = undefined
+
+  constructor(plan: ListenerPlan) {
+    this.identity = plan.identity
+    this.plan = plan
+  }
+
+  get full(): boolean {
+    return this.plan.maxConnections !== undefined && this.active >= this.plan.maxConnections
+  }
+}
+
+/** One bound socket. It is served, or paused: then clients wait in its backlog. */
+export class ListeningSocket {
+  readonly bind: Bind
+  readonly path: DataPath
+  /** Kept beside the one that Bun serves, so that accepting can stop without losing who waits; -1 where there are no descriptors. */
+  readonly fd: number
+  /** By local address; the family wildcards and `"*"` are keys too. */
+  private listeners = new Map<string, Listener>()
+  private only: Listener | undefined = undefined
+  private serving: BunListener<ListeningSocket> | undefined = undefined
+  private readonly local: SocketName | undefined
+  readonly address: string
+
+  /** @throws ListenFailed */
+  constructor(path: DataPath, bind: Bind, besides: readonly number[]) {
+    this.path = path
+    this.bind = bind
+    this.fd = available ? acquire(bind, besides) : -1
+    if (!available) this.serving = this.listenByBun()
+    this.address = available
+      ? boundTo(this.fd)
+      : bind.kind === "unix"
+        ? `unix:${bind.path}`
+        : `${bind.address}:${this.serving!.port}`
+    // A specific address is the local address of every connection: no need to ask for it each time.
+    const specific = bind.kind === "tcp" && bind.address !== "*" && parseIp(bind.address)
+    this.local = specific && (specific.a | specific.b | specific.c | specific.d) !== 0 ? localName(this.fd) : undefined
+  }
+
+  /** Which listeners it serves from now on. */
+  assign(listeners: readonly Listener[]): void {
+    this.listeners = new Map(listeners.map((listener) => [addressOf(listener.plan.bind), listener]))
+    const alone = listeners.length === 1 && addressOf(listeners[0]!.plan.bind) === addressOf(this.bind)
+    this.only = alone ? listeners[0] : undefined
+    for (const listener of listeners) listener.socket = this
+  }
+
+  /** Whether it serves one listener alone, so that pausing it holds back nobody else. */
+  get single(): boolean {
+    return this.only !== undefined
+  }
+
+  get paused(): boolean {
+    return this.serving === undefined
+  }
+
+  resume(): void {
+    if (this.serving !== undefined) return
+    if (!available) {
+      this.serving = this.listenByBun()
+      return
+    }
+    this.serving = listenOn(duplicate(this.fd), handlers, this)
+    // Bun has set its own.
+    setBacklog(this.fd, BACKLOG)
+  }
+
+  pause(): void {
+    this.serving?.stop()
+    this.serving = undefined
+  }
+
+  close(): void {
+    this.pause()
+    if (this.fd >= 0) closeDescriptor(this.fd)
+  }
+
+  /** The listener for a local address: exact, then its family's wildcard, then all. */
+  choose(local: SocketName | undefined): Listener | undefined {
+    if (this.only !== undefined) return this.only
+    const ip = ipOf(local)
+    if (ip === undefined) return this.listeners.get("*")
+    return (
+      this.listeners.get(formatIp(ip)) ??
+      this.listeners.get(ip.family === "IPv4" ? "0.0.0.0" : "::") ??
+      this.listeners.get("*")
+    )
+  }
+
+  /** Our own address of an accepted socket. */
+  localOf(socket: Socket): SocketName | undefined {
+    if (this.local !== undefined || this.bind.kind === "unix") return this.local
+    return localName(descriptor(socket))
+  }
+
+  private listenByBun(): BunListener<ListeningSocket> {
+    const { bind } = this
+    if (bind.kind === "unix") return listenAt({ unix: bind.path }, handlers, this)
+    return listenAt({ hostname: bind.address === "*" ? "::" : bind.address, port: bind.port }, handlers, this)
+  }
+}
+
+/** The address of a listener among those on its port; unix sockets have only one. */
+export function addressOf(bind: Bind): string {
+  return bind.kind === "unix" ? "*" : bind.address
+}
+
+function peerOf(socket: Socket): SocketName | undefined {
+  if (available) return peerName(descriptor(socket))
+  const found = remoteAddress(socket)
+  const ip = found === undefined ? undefined : parseIp(found.address)
+  return ip === undefined ? undefined : { ...ip, port: found!.port }
+}
+
+function open(socket: Socket): void {
+  const listening = accepted<ListeningSocket>(socket)
+  const { path } = listening
+  const unix = listening.bind.kind === "unix"
+  const local = listening.localOf(socket)
+  const listener = listening.choose(local)
+  if (listener === undefined) return void socket.close()
+  if (listener.full) {
+    // Only where the socket is shared: a socket of its own is paused instead, and clients wait.
+    path.exits.refused(listener.plan, "limit-reached")
+    return void socket.close()
+  }
+  const connection = new Connection(path, listener, listener.plan, unix ? undefined : peerOf(socket), local)
+  connection.client.socket = socket
+  socket.data = connection.client
+  path.onAccepted(listener)
+  decide(connection)
+}
+
+const handlers = handlersFor<ListeningSocket>(open, clientHandlers)

@@ -1,0 +1,199 @@
+// Bytes both ways, and the endings of both sides: FIN is passed on when everything before it is written, a reset when
+// everything before it has left.
+import type { CloseReason } from "../policy/connection.ts"
+import type { Connection } from "./connection.ts"
+import { State } from "./connection.ts"
+import { tryNextTarget } from "./dial.ts"
+import { releaseHeld } from "./ending.ts"
+import type { Side } from "./side.ts"
+import { TICK } from "./wheel.ts"
+
+/** 256 KiB may wait for a slow reader before its sender is held back: with one more chunk (at most 512 KiB) under 1 MiB. */
+const QUEUE_LIMIT = 262_144
+/** 5 minutes without a byte in either direction. */
+export const IDLE_TIMEOUT = 300_000
+/** 5 seconds: how long data may take to leave before a reset follows it. */
+const RESET_DEADLINE = 5000
+/** How often the send queue of a side that is about to be reset is looked at. */
+const RESET_POLL = 10
+
+/** Both sockets stand: what was read ahead goes first, then each side's bytes go to the other. */
+export function startRelay(connection: Connection, upstream: Side): void {
+  const { client, preread, path, route } = connection
+  connection.state = State.relaying
+  connection.upstream = upstream
+  client.other = upstream
+  upstream.other = client
+  connection.activeAt = path.wheel.now
+  connection.idle = path.wheel.ticks(route?.idleTimeout ?? IDLE_TIMEOUT)
+  connection.until =
+    route?.maxDuration === undefined ? Number.POSITIVE_INFINITY : maxDurationEnds(connection, route.maxDuration)
+  scheduleRelay(connection)
+  if (preread !== undefined && preread.size > 0) {
+    for (const chunk of preread.drain()) upstream.send(chunk)
+  }
+  connection.preread = undefined
+  if (upstream.queued <= QUEUE_LIMIT) client.resume()
+  if (client.ended) {
+    noteFirstEnd(connection, "client-closed", "client")
+    passEnd(client)
+  }
+}
+
+function maxDurationEnds(connection: Connection, maxDuration: number): number {
+  const left = maxDuration - (performance.now() - connection.started)
+  return connection.path.wheel.now + Math.max(1, Math.ceil(left / TICK))
+}
+
+function scheduleRelay(connection: Connection): void {
+  const due = Math.min(connection.activeAt + connection.idle, connection.until)
+  connection.schedule(Math.max(0, due - connection.path.wheel.now) * TICK)
+}
+
+/** A chunk of one side goes to the other. */
+export function relay(from: Side, chunk: Uint8Array): void {
+  const to = from.other!
+  to.send(chunk)
+  if (to.queued > QUEUE_LIMIT) from.pause()
+}
+
+/** A socket takes bytes again. */
+export function relayDrained(side: Side): void {
+  const connection = side.connection
+  const before = side.written
+  const empty = side.flush()
+  if (side.written > before) connection.activeAt = connection.path.wheel.now
+  if (!empty) return
+  if (connection.state === State.relaying) {
+    const from = side.other!
+    if (from.ended) passEnd(from)
+    else from.resume()
+  } else if (connection.state === State.resetting) resetWhenDelivered(connection)
+}
+
+/** Everything from this side has been read and written: the other side gets the FIN. */
+function passEnd(from: Side): void {
+  const to = from.other!
+  if (to.queued > 0) return
+  // Both directions are done: closing says as much as another FIN, in fewer calls.
+  if (to.ended && from.queued === 0) return done(from.connection)
+  to.shutdown()
+}
+
+function done(connection: Connection): void {
+  connection.finish(connection.closeReason ?? "client-closed", connection.closedBy)
+}
+
+/** The client's FIN. It is not leaving: it may wait for its answer. */
+export function clientEnded(connection: Connection): void {
+  const { client } = connection
+  client.ended = true
+  switch (connection.state) {
+    case State.relaying:
+      noteFirstEnd(connection, "client-closed", "client")
+      return passEnd(client)
+    case State.deciding:
+    case State.dialling:
+      return connection.preread?.end()
+    case State.delayed:
+      return releaseHeld(connection)
+    case State.lingering:
+      return connection.finish(connection.closeReason!, connection.closedBy)
+  }
+}
+
+/** The upstream's FIN. */
+export function upstreamEnded(connection: Connection): void {
+  const upstream = connection.upstream!
+  upstream.ended = true
+  if (connection.state !== State.relaying) return
+  if (unused(connection) && tryNextTarget(connection, "closed before the first byte")) return
+  noteFirstEnd(connection, "upstream-closed", "upstream")
+  passEnd(upstream)
+}
+
+/** No byte has gone either way, and the client still waits: another target can do as well. */
+function unused(connection: Connection): boolean {
+  const { client, upstream } = connection
+  return upstream!.received === 0 && upstream!.written === 0 && upstream!.queued === 0 && !client.ended
+}
+
+function noteFirstEnd(connection: Connection, reason: CloseReason, by: "client" | "upstream"): void {
+  if (connection.closeReason !== undefined) return
+  connection.closeReason = reason
+  connection.closedBy = by
+}
+
+/** A socket is gone: a FIN after ours, a reset, or our own doing. */
+export function sideClosed(side: Side, error: Error | undefined): void {
+  if (side.closed) return
+  const connection = side.connection
+  side.closed = true
+  if (connection.state === State.closed) return
+  const isClient = side === connection.client
+  if (connection.state === State.lingering) return connection.finish(connection.closeReason!, connection.closedBy)
+  if (error === undefined && connection.state === State.relaying) return endedByClose(connection, side, isClient)
+  if (connection.state === State.relaying) {
+    if (!isClient && unused(connection) && tryNextTarget(connection, "reset before the first byte")) return
+    return passReset(connection, side, isClient)
+  }
+  if (connection.state === State.resetting) return connection.finish(connection.closeReason!, connection.closedBy)
+  connection.finish(error === undefined ? "client-closed" : "client-reset", "client")
+}
+
+/** After our own FIN, the peer's FIN comes as a close. */
+function endedByClose(connection: Connection, side: Side, isClient: boolean): void {
+  if (!side.ended) {
+    side.ended = true
+    noteFirstEnd(connection, isClient ? "client-closed" : "upstream-closed", isClient ? "client" : "upstream")
+  }
+  const other = side.other!
+  if (other.queued > 0) return
+  if (other.ended || other.closed) return done(connection)
+  other.shutdown()
+}
+
+/** One side was reset. The other gets everything that was read before, then its reset; what it still sends has nowhere to go. */
+function passReset(connection: Connection, side: Side, isClient: boolean): void {
+  connection.closeReason = isClient ? "client-reset" : "upstream-reset"
+  connection.closedBy = isClient ? "client" : "upstream"
+  const other = side.other!
+  if (other.closed) return connection.finish(connection.closeReason, connection.closedBy)
+  connection.state = State.resetting
+  connection.until = connection.path.wheel.now + connection.path.wheel.ticks(RESET_DEADLINE)
+  connection.schedule(RESET_DEADLINE)
+  connection.view?.closed(connection.closeReason)
+  // Its own bytes are dropped, but they are read, so that its FIN or reset is seen.
+  other.resume()
+  resetWhenDelivered(connection)
+}
+
+function resetWhenDelivered(connection: Connection): void {
+  if (connection.state !== State.resetting) return
+  const { client, upstream } = connection
+  const other = client.closed ? upstream! : client
+  if (other.queued > 0 && !other.closed) return
+  if (!other.closed && !other.delivered()) {
+    setTimeout(resetWhenDelivered, RESET_POLL, connection)
+    return
+  }
+  other.reset()
+  connection.finish(connection.closeReason!, connection.closedBy)
+}
+
+/** A deadline of a relay, an answer or a reset has come, or only the time to look. */
+export function expireRelay(connection: Connection): void {
+  const now = connection.path.wheel.now
+  if (connection.state === State.resetting) return connection.abort(connection.closeReason!, connection.closedBy)
+  if (now >= connection.until) return end(connection, "max-duration")
+  if (now >= connection.activeAt + connection.idle) return end(connection, "idle-timeout")
+  scheduleRelay(connection)
+}
+
+/** Our own end of a relay: FIN where both sides have all their bytes, RST where something is cut off. */
+function end(connection: Connection, reason: CloseReason): void {
+  const cut =
+    connection.client.queued > 0 || (connection.upstream?.queued ?? 0) > 0 || connection.state === State.answering
+  if (cut) connection.abort(reason, "gateway")
+  else connection.finish(reason, "gateway")
+}

@@ -1,0 +1,122 @@
+// One side of a connection: a socket, what waits to be written to it, and how far each direction has come.
+// The rules of endings live here, because most obvious calls of Bun's sockets cut both directions at once:
+// done writing = the queue is empty, then shutdown(); a reset = terminate().
+import { descriptor, type Socket } from "./bun-socket.ts"
+import { unsent } from "../native/socket.ts"
+import type { Connection } from "./connection.ts"
+
+export class Side {
+  readonly connection: Connection
+  /** Set when the socket opens. */
+  socket: Socket | undefined = undefined
+  /** Where this side's bytes go; `undefined` while there is nothing on the other side. */
+  other: Side | undefined = undefined
+  /** Bytes read from this side. */
+  received = 0
+  /** Bytes that its socket has taken from us. */
+  written = 0
+  /** Bytes in {@link queue}. */
+  queued = 0
+  /** Its FIN has been read. */
+  ended = false
+  /** Our FIN has been sent to it. */
+  shut = false
+  /** The socket is gone. */
+  closed = false
+  /** We have stopped reading from it. */
+  paused = false
+  /** Accepted for writing, not yet taken by the socket. */
+  private queue: Uint8Array[] | undefined = undefined
+
+  constructor(connection: Connection) {
+    this.connection = connection
+  }
+
+  /** Writes, or queues what the socket does not take; {@link flush} goes on when it drains. */
+  send(chunk: Uint8Array): void {
+    let rest = chunk
+    if (this.queued === 0) {
+      const taken = this.closed ? 0 : this.socket!.write(chunk)
+      if (taken > 0) this.written += taken
+      if (taken === chunk.length) return
+      if (taken > 0) rest = chunk.subarray(taken)
+    }
+    this.queued += rest.length
+    if (this.queue === undefined) this.queue = [rest]
+    else this.queue.push(rest)
+  }
+
+  /** Writes what is queued as far as the socket takes it. Returns whether the queue is empty now. */
+  flush(): boolean {
+    const queue = this.queue
+    if (queue === undefined) return true
+    let sent = 0
+    while (sent < queue.length) {
+      const chunk = queue[sent]!
+      const taken = this.socket!.write(chunk)
+      if (taken > 0) {
+        this.written += taken
+        this.queued -= taken
+      }
+      if (taken < chunk.length) {
+        if (taken > 0) queue[sent] = chunk.subarray(taken)
+        if (sent > 0) queue.splice(0, sent)
+        return false
+      }
+      sent++
+    }
+    this.queue = undefined
+    return true
+  }
+
+  pause(): void {
+    if (this.paused || this.closed) return
+    this.paused = true
+    this.socket!.pause()
+  }
+
+  resume(): void {
+    if (!this.paused || this.closed) return
+    this.paused = false
+    this.socket!.resume()
+  }
+
+  /** Sends our FIN; what the peer sends is still read. When its FIN was read before, the socket closes by this. */
+  shutdown(): void {
+    if (this.shut || this.closed) return
+    this.shut = true
+    this.socket!.shutdown()
+  }
+
+  /** RST. */
+  reset(): void {
+    if (this.closed) return
+    this.closed = true
+    this.drop()
+    this.socket!.terminate()
+  }
+
+  /** Resets an attempt to connect, also one whose socket has yet to come. */
+  abandon(): void {
+    if (this.socket === undefined) this.closed = true
+    else this.reset()
+  }
+
+  /** Closes both directions at once: only for a side that has sent its FIN, or is owed nothing. */
+  release(): void {
+    if (this.closed) return
+    this.closed = true
+    this.drop()
+    this.socket!.close()
+  }
+
+  /** Whether everything that was written has reached the peer's kernel. */
+  delivered(): boolean {
+    return this.queued === 0 && unsent(descriptor(this.socket!)) === 0
+  }
+
+  private drop(): void {
+    this.queue = undefined
+    this.queued = 0
+  }
+}

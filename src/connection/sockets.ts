@@ -1,0 +1,117 @@
+// The callbacks of all sockets and the deadlines of all connections: each looks at the state and goes to its stage.
+// One handler object per kind of socket; `socket.data` is the side that it belongs to.
+import { continueAnswer } from "./answer.ts"
+import type { Handlers, Socket } from "./bun-socket.ts"
+import { State, type Connection } from "./connection.ts"
+import { DataPath, type Exits, type Settings } from "./data-path.ts"
+import { expireDeciding } from "./decide.ts"
+import { attemptClosed, attemptOpened } from "./dial.ts"
+import { expireLinger, lingered, proceed } from "./ending.ts"
+import { clientEnded, expireRelay, relay, relayDrained, sideClosed, upstreamEnded } from "./relay.ts"
+import type { Side } from "./side.ts"
+
+/** The callbacks of accepted sockets, but for `open`, which the listener brings. */
+export const clientHandlers = {
+  binaryType: "uint8array",
+
+  data(socket: Socket, chunk: Uint8Array) {
+    const side = socket.data
+    const connection = side.connection
+    side.received += chunk.length
+    connection.activeAt = connection.path.wheel.now
+    switch (connection.state) {
+      case State.relaying:
+        return relay(side, chunk)
+      case State.deciding:
+      case State.dialling:
+        return connection.ahead().push(chunk)
+      default:
+        return lingered(connection, chunk.length)
+    }
+  },
+
+  drain(socket: Socket) {
+    const side = socket.data
+    const connection = side.connection
+    if (connection.state === State.answering) continueAnswer(connection)
+    else if (side.queued > 0) relayDrained(side)
+  },
+
+  end(socket: Socket) {
+    clientEnded(socket.data.connection)
+  },
+
+  close(socket: Socket, error?: Error) {
+    sideClosed(socket.data, error)
+  },
+
+  error(socket: Socket, error: Error) {
+    socket.data.connection.path.exits.internalError(error)
+  },
+} satisfies Partial<Handlers<Side>>
+
+/** The callbacks of dialled sockets. */
+export const upstreamHandlers = {
+  binaryType: "uint8array",
+
+  open(socket: Socket) {
+    attemptOpened(socket.data, socket)
+  },
+
+  data(socket: Socket, chunk: Uint8Array) {
+    const side = socket.data
+    const connection = side.connection
+    // A server may speak before its socket was reported writable.
+    if (connection.upstream !== side) connection.dial?.connected(side)
+    if (connection.upstream !== side) return
+    side.received += chunk.length
+    connection.activeAt = connection.path.wheel.now
+    if (connection.state === State.relaying) relay(side, chunk)
+  },
+
+  drain(socket: Socket) {
+    const side = socket.data
+    const connection = side.connection
+    if (connection.upstream !== side) connection.dial?.connected(side)
+    else if (side.queued > 0) relayDrained(side)
+  },
+
+  end(socket: Socket) {
+    const side = socket.data
+    const connection = side.connection
+    if (connection.upstream !== side) connection.dial?.connected(side)
+    if (connection.upstream === side) upstreamEnded(connection)
+  },
+
+  close(socket: Socket, error?: Error) {
+    const side = socket.data
+    if (side.connection.upstream === side) sideClosed(side, error)
+    else attemptClosed(side, error)
+  },
+
+  error(socket: Socket, error: Error) {
+    socket.data.connection.path.exits.internalError(error)
+  },
+} satisfies Handlers<Side>
+
+function expire(connection: Connection): void {
+  switch (connection.state) {
+    case State.deciding:
+      return expireDeciding(connection)
+    case State.dialling:
+      return connection.dial?.expire()
+    case State.delayed:
+      return proceed(connection)
+    case State.relaying:
+    case State.answering:
+    case State.resetting:
+      return expireRelay(connection)
+    case State.lingering:
+      return expireLinger(connection)
+  }
+}
+
+/** A data path with its stages in place. */
+export function makeDataPath(settings: Settings, exits: Exits): DataPath {
+  return new DataPath(settings, exits, { expire, upstreamHandlers })
+}

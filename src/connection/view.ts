@@ -1,0 +1,126 @@
+// What a policy sees of a live connection. Everything is computed when it is read: most policies read little.
+import { inlineCidrs, type CidrSet } from "../policy/cidr.ts"
+import { formatIp, ipv4, ipv6, type Ip } from "../policy/address.ts"
+import type { Client, Connection as PolicyConnection, Endpoint, PeekOptions } from "../policy/connection.ts"
+import type { SocketName } from "../native/socket.ts"
+import type { Connection } from "./connection.ts"
+
+/** 4 KiB of JSON per connection: it goes into the closing event. */
+const LOG_BYTES = 4096
+
+/** The address in its one form: an IPv4-mapped one is IPv4. */
+export function ipOf(name: SocketName | undefined): Ip | undefined {
+  if (name === undefined) return undefined
+  return name.family === "IPv4" ? ipv4(name.a) : ipv6(name.a, name.b, name.c, name.d)
+}
+
+class ClientView implements Client {
+  private readonly ip: Ip | undefined
+  readonly port: number | undefined
+
+  constructor(name: SocketName | undefined) {
+    this.ip = ipOf(name)
+    this.port = name?.port
+  }
+
+  get address(): string | undefined {
+    return this.ip === undefined ? undefined : formatIp(this.ip)
+  }
+
+  get family(): Client["family"] {
+    return this.ip?.family ?? "unix"
+  }
+
+  within(...ranges: readonly (string | CidrSet)[]): boolean {
+    return isWithin(this.ip, ranges)
+  }
+}
+
+export function isWithin(ip: Ip | undefined, ranges: readonly (string | CidrSet)[]): boolean {
+  let texts: string[] | undefined = undefined
+  let inside = false
+  for (const range of ranges) {
+    if (typeof range === "string") (texts ??= []).push(range)
+    else inside ||= ip !== undefined && range.contains(ip)
+  }
+  // Compiled also for a unix client, so that a bad CIDR fails for everyone alike.
+  if (texts === undefined) return inside
+  return (ip !== undefined && inlineCidrs(texts).contains(ip)) || inside
+}
+
+export class ConnectionView implements PolicyConnection {
+  readonly #connection: Connection
+  #client: ClientView | undefined
+  #vars: Map<string, unknown> | undefined
+  #abort: AbortController | undefined
+  #ended: string | undefined
+  #logged = 0
+
+  constructor(connection: Connection) {
+    this.#connection = connection
+  }
+
+  get id(): string {
+    return this.#connection.id
+  }
+
+  get client(): Client {
+    return (this.#client ??= new ClientView(this.#connection.peer))
+  }
+
+  get server(): Endpoint {
+    const ip = ipOf(this.#connection.local)
+    return { address: ip === undefined ? undefined : formatIp(ip), port: this.#connection.local?.port }
+  }
+
+  get listener(): { readonly name: string; readonly url: string } {
+    const { name, url } = this.#connection.plan
+    return { name, url }
+  }
+
+  get openedAt(): Date {
+    return new Date(this.#connection.openedAt)
+  }
+
+  get vars(): Map<string, unknown> {
+    return (this.#vars ??= new Map())
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController()
+      if (this.#ended !== undefined) this.#abort.abort(new Error(`the connection is over: ${this.#ended}`))
+    }
+    return this.#abort.signal
+  }
+
+  get dryRun(): boolean {
+    return false
+  }
+
+  peek(n: number, options?: PeekOptions): Promise<Uint8Array> {
+    if (this.#ended !== undefined) return Promise.reject(new Error(`the connection is over: ${this.#ended}`))
+    return this.#connection.ahead().peek(n, options?.within)
+  }
+
+  log(fields: Record<string, unknown>): void {
+    const connection = this.#connection
+    const text = JSON.stringify(fields)
+    if (text === undefined || text[0] !== "{") throw new TypeError("log: expected an object of fields")
+    this.#logged += Buffer.byteLength(text)
+    connection.logs ??= []
+    if (this.#logged <= LOG_BYTES) connection.logs.push(JSON.parse(text))
+    else if (connection.logs.at(-1)?.["truncated"] !== true) connection.logs.push({ truncated: true })
+  }
+
+  /** The connection is over, or no longer the policy's: whoever waits for it is told. */
+  closed(reason: string): void {
+    if (this.#ended !== undefined) return
+    this.#ended = reason
+    if (this.#abort !== undefined && !NORMAL.has(reason))
+      this.#abort.abort(new Error(`the connection is over: ${reason}`))
+  }
+}
+
+/** Ends that are nobody's fault do not abort. */
+const NORMAL = new Set(["client-closed", "upstream-closed", "answered", "denied", "no-decision"])
