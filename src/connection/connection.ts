@@ -158,11 +158,11 @@ export class Connection implements Timed, PrereadHost {
     wasDeciding?.interrupt()
     this.preread?.fail(new Error(`the connection is over: ${reason}`))
     this.stopBody?.()
-    this.path.live.delete(this)
     this.listener.active--
     this.plan.usage.release()
     this.path.exits.closed(summary)
     this.tellPolicies(summary)
+    this.path.left(this)
     this.path.onRoom(this.listener)
   }
 

@@ -22,6 +22,9 @@ export interface Settings {
   readonly worker: string
 }
 
+/** What became of an Effect. */
+export type Outcome = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: unknown }
+
 /** The ways out of the data path. None of them may block or throw. */
 export interface Exits {
   /** A connection has ended. */
@@ -33,7 +36,7 @@ export interface Exits {
   /** A bug of ours, or something that cannot happen: worth a line. */
   readonly internalError: (error: unknown) => void
   /** Runs an Effect that a policy returned; the result interrupts it. */
-  readonly runEffect: (effect: unknown, settle: (error: unknown, value: unknown) => void) => () => void
+  readonly runEffect: (effect: object, settle: (outcome: Outcome) => void) => () => void
   /** Told before and after a policy's synchronous code. */
   readonly enter: (policy: PolicyVersion) => void
   readonly leave: () => void
@@ -48,6 +51,8 @@ export interface Exits {
 export interface Stages {
   readonly expire: (connection: Connection) => void
   readonly upstreamHandlers: Handlers<Side>
+  /** Ends the connection if it is only being held, or lingers. */
+  readonly letGo: (connection: Connection) => void
 }
 
 export class DataPath {
@@ -67,11 +72,30 @@ export class DataPath {
   /** Called when a client was accepted. */
   onAccepted: (listener: Listener) => void = () => undefined
   private sequence = 0
+  private readonly onEmpty: (() => void)[] = []
 
   constructor(settings: Settings, exits: Exits, stages: Stages) {
     this.stages = stages
     this.settings = settings
     this.exits = exits
+  }
+
+  /** Ends what would only hold up a shutdown: clients that are held or linger. */
+  letGo(): void {
+    for (const connection of Array.from(this.live)) this.stages.letGo(connection)
+  }
+
+  /** Resolves when no connection is left. */
+  empty(): Promise<void> {
+    if (this.live.size === 0) return Promise.resolve()
+    return new Promise((resolve) => this.onEmpty.push(resolve))
+  }
+
+  /** A connection has ended. */
+  left(connection: Connection): void {
+    this.live.delete(connection)
+    if (this.live.size > 0 || this.onEmpty.length === 0) return
+    for (const resolve of this.onEmpty.splice(0)) resolve()
   }
 
   /** The number of the next connection: its place among those of the same millisecond. */

@@ -5,6 +5,7 @@ import type { CloseReason } from "../policy/connection.ts"
 import { checkAnswer } from "../policy/decision.ts"
 import type { Connection } from "./connection.ts"
 import { carryOut } from "./carry-out.ts"
+import type { Outcome } from "./data-path.ts"
 import { refuse } from "./ending.ts"
 import { ConnectionView } from "./view.ts"
 import { TICK } from "./wheel.ts"
@@ -103,22 +104,20 @@ function wait(connection: Connection, index: number, policy: PolicyVersion, valu
   const spent = performance.now() - connection.started - connection.heldBack
   const deciding = new Deciding(connection, policy, spent)
   connection.deciding = deciding
-  const settle = (error: unknown, answered: unknown, ok: boolean) => {
+  const settle = (outcome: Outcome) => {
     // A late answer: the deadline has passed, or the client is gone.
     if (connection.deciding !== deciding) return
     connection.deciding = undefined
-    if (!ok) return failed(connection, policy, error)
-    if (!settled(connection, policy, answered)) ask(connection, index + 1)
+    if (!outcome.ok) return failed(connection, policy, outcome.error)
+    if (!settled(connection, policy, outcome.value)) ask(connection, index + 1)
   }
   if ("~effect/Effect" in value) {
-    deciding.interruptedBy(
-      connection.path.exits.runEffect(value, (error, answered) => settle(error, answered, error === undefined)),
-    )
+    deciding.interruptedBy(connection.path.exits.runEffect(value, settle))
     return
   }
   ;(value as PromiseLike<unknown>).then(
-    (answered) => settle(undefined, answered, true),
-    (error) => settle(error, undefined, false),
+    (answered) => settle({ ok: true, value: answered }),
+    (error) => settle({ ok: false, error }),
   )
 }
 

@@ -93,3 +93,9 @@ export function expireLinger(connection: Connection): void {
   if (now >= due) return connection.finish(connection.closeReason!, connection.closedBy)
   connection.schedule((due - now) * TICK)
 }
+
+/** At a shutdown: nobody waits for a tarpit or a linger. */
+export function letGo(connection: Connection): void {
+  if (connection.state === State.delayed) connection.finish(connection.closeReason ?? "shutdown", "gateway")
+  else if (connection.state === State.lingering) connection.finish(connection.closeReason!, connection.closedBy)
+}

@@ -44,6 +44,8 @@ export class Listeners {
   private retryAfter = FIRST_RETRY
   private full = false
   private stopped = false
+  /** Until `open`: sockets are bound, but nobody is let in. */
+  private held = true
   private machine: { readonly at: number; readonly addresses: ReadonlySet<string> } | undefined = undefined
 
   constructor(path: DataPath, exits: ListenersExits) {
@@ -72,6 +74,12 @@ export class Listeners {
     if (this.down().length > 0) this.retryLater()
   }
 
+  /** Lets clients in. */
+  open(): void {
+    this.held = false
+    for (const [key, socket] of this.sockets) if (!this.leaving.has(key)) this.serve(socket)
+  }
+
   /** Listeners that are not bound. */
   down(): readonly ListenerStatus[] {
     return this.status().filter((listener) => listener.state === "down")
@@ -83,7 +91,7 @@ export class Listeners {
 
   private statusOf(listener: Listener): ListenerStatus {
     const { plan, socket, error, active } = listener
-    const state = socket === undefined ? "down" : socket.paused ? "paused" : "up"
+    const state = socket === undefined ? "down" : socket.paused && !this.held ? "paused" : "up"
     return { plan, state, address: socket?.address, error, active }
   }
 
@@ -224,7 +232,7 @@ export class Listeners {
 
   /** Accepts on a socket, unless a limit says no. */
   private serve(socket: ListeningSocket): void {
-    if (this.full || this.stopped) return socket.pause()
+    if (this.held || this.full || this.stopped) return socket.pause()
     const only = socket.choose(undefined)
     if (socket.single && only?.full === true) return socket.pause()
     socket.resume()

@@ -6,7 +6,7 @@ import { State, type Connection } from "./connection.ts"
 import { DataPath, type Exits, type Settings } from "./data-path.ts"
 import { expireDeciding } from "./decide.ts"
 import { attemptClosed, attemptOpened } from "./dial.ts"
-import { expireLinger, lingered, proceed } from "./ending.ts"
+import { expireLinger, letGo, lingered, proceed } from "./ending.ts"
 import { clientEnded, expireRelay, relay, relayDrained, sideClosed, upstreamEnded } from "./relay.ts"
 import type { Side } from "./side.ts"
 
@@ -113,5 +113,5 @@ function expire(connection: Connection): void {
 
 /** A data path with its stages in place. */
 export function makeDataPath(settings: Settings, exits: Exits): DataPath {
-  return new DataPath(settings, exits, { expire, upstreamHandlers })
+  return new DataPath(settings, exits, { expire, upstreamHandlers, letGo })
 }

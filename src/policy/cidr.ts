@@ -1,5 +1,6 @@
 // Sets of address ranges: compiled once into sorted, merged ranges, asked by binary search.
 import { parseIp, type Ip } from "./address.ts"
+import { describe } from "./describe.ts"
 
 /** Thrown for a CIDR that does not parse; the message quotes it and says what is expected. */
 export class CidrInvalid extends Error {
@@ -73,7 +74,7 @@ function parseCidr(text: string): Range {
   const ip = address === undefined ? undefined : parseIp(address)
   if (ip === undefined || rest.length > 0) {
     throw new CidrInvalid(
-      `${quote(text)} is not a CIDR: expected an address and a prefix length, like "10.0.0.0/8" or "2001:db8::/32"`,
+      `${describe(text)} is not a CIDR: expected an address and a prefix length, like "10.0.0.0/8" or "2001:db8::/32"`,
     )
   }
   // A mapped address (::ffff:10.0.0.0/104) has become IPv4 already; its prefix counts from 96.
@@ -82,7 +83,7 @@ function parseCidr(text: string): Range {
   const prefix = bits === undefined ? width : /^(0|[1-9][0-9]{0,2})$/.test(bits) ? Number(bits) - (mapped ? 96 : 0) : -1
   if (prefix < 0 || prefix > width) {
     throw new CidrInvalid(
-      `${quote(text)} is not a CIDR: the prefix length of an ${ip.family} address is ${mapped ? "96 to 128" : `0 to ${width}`}`,
+      `${describe(text)} is not a CIDR: the prefix length of an ${ip.family} address is ${mapped ? "96 to 128" : `0 to ${width}`}`,
     )
   }
   const words = [ip.a, ip.b, ip.c, ip.d].slice(0, WIDTH[ip.family])
@@ -92,10 +93,6 @@ function parseCidr(text: string): Range {
     low: words.map((word, i) => (word & masks[i]!) >>> 0),
     high: words.map((word, i) => (word | ~masks[i]!) >>> 0),
   }
-}
-
-function quote(text: unknown): string {
-  return JSON.stringify(text) ?? String(text)
 }
 
 function mask(bits: number): number {
@@ -136,7 +133,8 @@ const cache = new Map<string, CidrSet>()
 
 /** The set for strings given inline: compiled on first use and cached by content, bounded. */
 export function inlineCidrs(texts: readonly string[]): CidrSet {
-  const key = texts.length === 1 ? texts[0]! : texts.join(" ")
+  // No text holds a line break, so that no list is taken for another.
+  const key = texts.length === 1 ? texts[0]! : `\n${texts.join("\n")}`
   let set = cache.get(key)
   if (set === undefined) {
     set = cidrs(...texts)

@@ -1,7 +1,10 @@
 // Decisions: what a policy answers. Plain, frozen, serialisable data; the constructors only build and check.
+import { describe } from "./describe.ts"
 import { didYouMean } from "./suggest.ts"
 import { milliseconds, type Duration } from "./duration.ts"
 import { parseTarget } from "./target.ts"
+
+export { describe }
 
 /** Thrown for a decision that does not make sense; the message says what was found and what is expected. */
 export class DecisionInvalid extends Error {
@@ -287,18 +290,4 @@ export function checkAnswer(value: unknown): Answer {
       ? "on_tcp_connect returned nothing; write `return next`"
       : `on_tcp_connect returned ${describe(value)}; expected route(...), deny(...), respond(...) or next`,
   )
-}
-
-/** A short, safe description of any value for a message. */
-export function describe(value: unknown): string {
-  if (value === null) return "null"
-  if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}...` : value)
-  if (typeof value === "function")
-    return `a function${value.name ? ` (${value.name})` : ""}; was it meant to be called?`
-  if (Array.isArray(value)) return "a list"
-  if (typeof value === "object") {
-    const name = (value as object).constructor?.name
-    return name === undefined || name === "Object" ? "an object" : `a ${name}`
-  }
-  return String(value)
 }

@@ -1,5 +1,6 @@
 // Durations as people write them: "5 seconds", "250ms", or a number of milliseconds.
 // A policy runs on Deno without effect, so this is not Effect's Duration, but reads its spellings.
+import { describe } from "./describe.ts"
 
 /** `"5 seconds"`, `"1.5 minutes"`, `"250ms"`, or milliseconds as a number. */
 export type Duration = string | number
@@ -40,7 +41,7 @@ export function milliseconds(value: unknown, what: string): number {
   const parsed = typeof value === "number" ? value : typeof value === "string" ? parse(value) : Number.NaN
   if (!(parsed >= 0 && parsed <= LONGEST)) {
     throw new DurationInvalid(
-      `${what}: ${JSON.stringify(value) ?? String(value)} is not a duration: expected one like "5 seconds", "250 ms" or a number of milliseconds, at most 30 days`,
+      `${what}: ${describe(value)} is not a duration: expected one like "5 seconds", "250 ms" or a number of milliseconds, at most 30 days`,
     )
   }
   return parsed

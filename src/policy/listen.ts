@@ -2,7 +2,7 @@
 import { formatHostPort, formatIp, parseIp } from "./address.ts"
 import { isHostName, parsePort, splitHostPort, UNIX_PATH_BYTES } from "./target.ts"
 import { didYouMean } from "./suggest.ts"
-import { describe } from "./decision.ts"
+import { describe } from "./describe.ts"
 
 /** The object form of `listen`: a URL and the options of that listener. */
 export interface ListenOptions {

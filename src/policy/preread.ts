@@ -18,3 +18,24 @@ export class PrereadTooLarge extends Error {
   override readonly name = "PrereadTooLarge"
   readonly closeReason = "preread-too-large"
 }
+
+/** Wrapped this deep an error is another one's: each `Effect.tryPromise` or `new Error(..., { cause })` adds one. */
+const DEEPEST_CAUSE = 4
+
+/** The close reason of a failure to read ahead, also when the policy wrapped it as the `cause` of its own error. */
+export function prereadFailure(error: unknown): "preread-timeout" | "preread-too-large" | undefined {
+  let current = error
+  for (let depth = 0; depth <= DEEPEST_CAUSE && current instanceof Error; depth++) {
+    if (current instanceof PrereadTimeout || current instanceof PrereadTooLarge) return current.closeReason
+    current = current.cause
+  }
+  return undefined
+}
+
+/** The size that a policy asked `peek` for. @throws RangeError, PrereadTooLarge */
+export function peekSize(n: unknown): number {
+  if (typeof n !== "number" || !Number.isInteger(n) || n < 0)
+    throw new RangeError(`peek: expected a whole number of bytes from 0 to ${PREREAD_LIMIT}, found ${String(n)}`)
+  if (n > PREREAD_LIMIT) throw new PrereadTooLarge(`peek: ${n} bytes; at most ${PREREAD_LIMIT}`)
+  return n
+}

@@ -68,7 +68,7 @@ function parse(url: string): Target {
   if (ip === undefined && !isHostName(hostPort.host)) {
     throw invalid(
       url,
-      /^[0-9.x]*$/i.test(hostPort.host) && hostPort.host !== ""
+      looksNumeric(hostPort.host)
         ? `${JSON.stringify(hostPort.host)} is not an address: IPv4 is written as four decimal numbers without leading zeros`
         : `${JSON.stringify(hostPort.host)} is not a host name or an address`,
     )
@@ -101,5 +101,10 @@ export function isHostName(text: string): boolean {
   if (name === "" || name.length > 253) return false
   const labels = name.split(".")
   if (!labels.every((label) => /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/i.test(label))) return false
-  return !/^(\d+|0x[0-9a-f]*)$/i.test(labels.at(-1)!)
+  return !looksNumeric(name)
+}
+
+/** Whether resolvers would read the name as a number (WHATWG URL, "ends in a number"). */
+function looksNumeric(name: string): boolean {
+  return /(^|\.)(\d+|0x[0-9a-f]*)$/i.test(name)
 }

@@ -109,6 +109,7 @@ export function gateway(
   const listeners: Listeners = new Listeners(path, { changed: () => undefined })
   const list = typeof policies === "function" ? [{ listen: "tcp://127.0.0.1:0", on_tcp_connect: policies }] : policies
   listeners.apply(snapshotOf(list))
+  listeners.open()
   const first = listeners.status()[0]
   if (first === undefined || first.state === "down") throw new Error(`not bound: ${first?.error}`)
   return {
@@ -118,7 +119,8 @@ export function gateway(
     events,
     failures,
     internalErrors,
-    ended: (n) => (events.length >= n ? Promise.resolve(events) : new Promise((resolve) => waiting.push({ n, resolve }))),
+    ended: (n) =>
+      events.length >= n ? Promise.resolve(events) : new Promise((resolve) => waiting.push({ n, resolve })),
     apply: (next) => listeners.apply(snapshotOf(next)),
     [Symbol.dispose]() {
       listeners.close()

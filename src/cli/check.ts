@@ -1,0 +1,43 @@
+// `tidegate check`: loads everything without opening anything, and reports every problem.
+import { join } from "node:path"
+import { renderDiagnostic, type Diagnostic } from "../config/diagnostic.ts"
+import { policyFiles } from "../config/folder.ts"
+import type { Snapshot } from "../config/snapshot.ts"
+import { printable } from "../observe/printable.ts"
+import { open } from "./load.ts"
+import { complain, counted, paintErr, paintOut, say, UNUSABLE } from "./say.ts"
+
+/** Gives the exit code: 0, or 2 when anything is wrong. */
+export async function check(options: { readonly folder: string; readonly types: boolean }): Promise<number> {
+  const { loader, problems: found, snapshot } = await open(options.folder)
+  const problems = options.types ? [...found, ...(await typeProblems(loader.folder, found))] : found
+  for (const problem of problems) complain(`${renderDiagnostic(problem, paintErr)}\n`)
+  summarise(snapshot)
+  if (problems.length === 0) return 0
+  complain(paintErr("red", counted(problems.length, "problem")))
+  return UNUSABLE
+}
+
+async function typeProblems(folder: string, found: readonly Diagnostic[]): Promise<readonly Diagnostic[]> {
+  const files = policyFiles(folder)
+  if (!Array.isArray(files)) return []
+  const { checkTypes, isSyntaxError } = await import("./types.ts")
+  const { testsOf } = await import("./test.ts")
+  const policies = files.map((name) => join(folder, name))
+  const typed = await checkTypes(policies, await testsOf(folder))
+  // What was found by loading has been said better already.
+  const broken = new Set(found.map(({ path }) => path))
+  return typed.filter(({ message, path }) => !(broken.has(path) && isSyntaxError(message)))
+}
+
+/** What is good: the listeners, and who is asked on each, in order. */
+function summarise({ listeners, policies }: Snapshot): void {
+  if (policies.length === 0) return
+  say(`${counted(policies.length, "policy", "policies")} on ${counted(listeners.size, "listener")}`)
+  const urls = [...listeners.values()].map(({ url }) => printable(url))
+  const width = Math.max(...urls.map((url) => url.length))
+  for (const [i, plan] of [...listeners.values()].entries()) {
+    const asked = plan.policies.map(({ file }) => printable(file)).join(", then ")
+    say(`  ${paintOut("bold", urls[i]!.padEnd(width))}  asks ${asked}`)
+  }
+}

@@ -1,0 +1,74 @@
+// The options of `tidegate serve`, as flags and as what src/cli/serve.ts gets.
+import { Argument, Flag } from "effect/cli"
+import { milliseconds } from "../policy/duration.ts"
+
+export interface ServeOptions {
+  readonly folder: string
+  readonly log: "json" | "pretty" | "none"
+  readonly maxConnections: number | undefined
+  /** Milliseconds, as all durations here. */
+  readonly policyDeadline: number | undefined
+  readonly shutdownDelay: number
+  readonly drain: number
+  readonly control: string | undefined
+  readonly allowLinkLocal: boolean
+  readonly allowOwnListeners: boolean
+}
+
+export const folder = Argument.String("folder").pipe(
+  Argument.withDescription("The folder of policies"),
+  Argument.withDefault("policies"),
+)
+
+export const control = Flag.String("control").pipe(
+  Flag.withMetavar("PATH"),
+  Flag.withDescription("The control socket (default: chosen by the folder)"),
+  Flag.optional,
+)
+
+const duration = (name: string) =>
+  Flag.String(name).pipe(
+    Flag.withMetavar("DURATION"),
+    Flag.mapTryCatch(
+      (text) => milliseconds(text, `--${name}`),
+      () => 'Expected a duration like "5 seconds" or "250ms"',
+    ),
+  )
+
+export const serveFlags = {
+  folder,
+  log: Flag.Literals("log", ["json", "pretty", "none"]).pipe(
+    Flag.withDescription("How events are written (default: pretty on a terminal, otherwise json)"),
+    Flag.withDefault(process.stdout.isTTY ? "pretty" : "json"),
+  ),
+  maxConnections: Flag.Int("max-connections").pipe(
+    Flag.withMetavar("NUMBER"),
+    Flag.filter(
+      (number) => number >= 1,
+      (number) => `Expected a whole number from 1, found ${number}`,
+    ),
+    Flag.withDescription("Connections at one time (default: from the limit of descriptors)"),
+    Flag.optional,
+  ),
+  policyDeadline: duration("policy-deadline").pipe(
+    Flag.withDescription("Time for a policy that waits (default: 5 seconds)"),
+    Flag.optional,
+  ),
+  shutdownDelay: duration("shutdown-delay").pipe(
+    Flag.withDescription("After SIGTERM, be not ready but accept for this long (default: 0s)"),
+    Flag.withDefault(0),
+  ),
+  drain: duration("drain").pipe(
+    Flag.withDescription("After that, wait this long for connections to end (default: 30 seconds)"),
+    Flag.withDefault(30_000),
+  ),
+  control,
+  allowLinkLocal: Flag.Boolean("allow-link-local").pipe(
+    Flag.withDescription("Allow targets with link-local addresses"),
+    Flag.withDefault(false),
+  ),
+  allowOwnListeners: Flag.Boolean("allow-own-listeners").pipe(
+    Flag.withDescription("Allow targets that are the gateway's own listeners"),
+    Flag.withDefault(false),
+  ),
+}

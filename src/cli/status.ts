@@ -1,0 +1,119 @@
+// `tidegate status`: what the gateway of a policies folder is doing, as a table, as JSON, or as one word for a health
+// check. Asks the running gateway and loads nothing itself.
+import {
+  askControl,
+  ControlFailed,
+  NotRunning,
+  type FileStatus,
+  type ListenerStatus,
+  type Status,
+} from "../admin/control.ts"
+import { span } from "../observe/events.ts"
+import { painter, wantsColor, type Color, type Paint } from "../observe/paint.ts"
+import { printable, printableJson } from "../observe/printable.ts"
+
+export interface StatusOptions {
+  /** The policies folder of the gateway. */
+  readonly folder: string
+  /** The control socket, where `serve --control` named one. */
+  readonly control?: string | undefined
+  readonly output: "table" | "json"
+  /** Print one word, and count listeners that are down as not ready. @default false */
+  readonly ready?: boolean | undefined
+}
+
+/** Prints the status. Gives the exit code: 0 when ready, 1 when not, or when there is no gateway to ask. */
+export async function status(options: StatusOptions): Promise<number> {
+  let found: Status
+  try {
+    found = checked(await askControl({ folder: options.folder, path: options.control }, "status"))
+  } catch (error) {
+    await Bun.write(Bun.stderr, `${help(error, options)}\n`)
+    return 1
+  }
+  const word = readiness(found, options.ready === true)
+  const text =
+    options.ready === true
+      ? word
+      : options.output === "json"
+        ? printableJson(JSON.stringify(found, null, 2))
+        : table(found, word)
+  await Bun.write(Bun.stdout, `${text}\n`)
+  return word === "ready" ? 0 : 1
+}
+
+function checked(value: unknown): Status {
+  if (typeof value === "object" && value !== null && "listeners" in value && "ready" in value) return value as Status
+  const told = typeof value === "object" && value !== null && "error" in value ? String(value.error) : undefined
+  throw new ControlFailed(told ?? "the gateway's answer is not a status; is it another version of Tidegate?")
+}
+
+function readiness(found: Status, listeners: boolean): "ready" | "draining" | "not ready" | "listeners down" {
+  if (found.draining) return "draining"
+  if (!found.ready) return "not ready"
+  return listeners && found.listeners.some(({ state }) => state === "down") ? "listeners down" : "ready"
+}
+
+function help(error: unknown, options: StatusOptions): string {
+  if (error instanceof ControlFailed) {
+    const paths = options.control === undefined ? "; with serve --control PATH, give status the same" : ""
+    return error instanceof NotRunning
+      ? `tidegate: ${error.message}\n  Start one with: tidegate serve ${options.folder}${paths}`
+      : `tidegate: ${error.message}`
+  }
+  const code = error instanceof Error && "code" in error ? error.code : undefined
+  if (code === "ENOENT") return `tidegate: there is no folder ${options.folder}`
+  return `tidegate: ${error instanceof Error ? error.message : String(error)}`
+}
+
+const STATE_COLORS: Readonly<Record<string, Color>> = {
+  ready: "green",
+  up: "green",
+  good: "green",
+  paused: "yellow",
+  kept: "yellow",
+  draining: "yellow",
+  down: "red",
+  bad: "red",
+  "not ready": "red",
+}
+
+function table(found: Status, word: string): string {
+  const paint = painter(wantsColor(1))
+  const { connections, listeners, files, events } = found
+  const state = (name: string) => paint(STATE_COLORS[name] ?? "bold", name)
+  const since = span(Date.now() - Date.parse(found.startedAt))
+  const lines = [
+    `${state(word)}  pid ${found.pid}, version ${printable(found.version)}, up ${since}, snapshot ${printable(found.snapshot)}`,
+    `${connections.active} of at most ${connections.max} connections, ${connections.accepted} accepted since the start`,
+  ]
+  if (events.dropped > 0) lines.push(paint("yellow", `${events.dropped} events dropped: they were not read in time`))
+  lines.push("", ...columns(paint, ["LISTENER", "STATE", "ADDRESS", "ACTIVE", "POLICIES"], listeners.map(listenerRow)))
+  for (const { name, error } of listeners)
+    if (error !== undefined) lines.push(`  ${printable(name)}: ${printable(error)}`)
+  lines.push("", ...columns(paint, ["FILE", "STATE", "VERSION"], files.map(fileRow)))
+  for (const { problems } of files)
+    for (const problem of problems) lines.push(...problem.split("\n").map((line) => `  ${printable(line)}`))
+  return lines.join("\n")
+}
+
+function listenerRow(listener: ListenerStatus): string[] {
+  const { name, state, address, active, files } = listener
+  return [name, state, address ?? "-", String(active), files.join(", ") || "-"]
+}
+
+function fileRow(file: FileStatus): string[] {
+  return [file.file, file.state, file.version ?? "-"]
+}
+
+/** Rows under their heads; the second column is a state and has its colour. */
+function columns(paint: Paint, heads: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const safe = rows.map((row) => row.map((cell) => printable(cell, 200)))
+  const widths = heads.map((head, i) => Math.max(head.length, ...safe.map((row) => row[i]!.length)))
+  const line = (row: readonly string[], color: (cell: string, i: number) => string) =>
+    row.map((cell, i) => color(cell, i) + (i === row.length - 1 ? "" : " ".repeat(widths[i]! - cell.length))).join("  ")
+  return [
+    line(heads, (cell) => paint("dim", cell)),
+    ...safe.map((row) => line(row, (cell, i) => (i === 1 ? paint(STATE_COLORS[cell] ?? "bold", cell) : cell))),
+  ]
+}

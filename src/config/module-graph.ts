@@ -1,0 +1,226 @@
+// Reads policy files and everything that they import. A file is read again only when its stat says that it changed;
+// the hash of a module covers its bytes and those of all modules that it reaches.
+import { readFileSync, realpathSync, statSync, type BigIntStats } from "node:fs"
+import { dirname, relative } from "node:path"
+import { dataProblem } from "./data.ts"
+import { diagnostic, placeAt, type Diagnostic } from "./diagnostic.ts"
+import { parseFailures } from "./failure.ts"
+import { isCode, kindOf, type ModuleKind } from "./module-kind.ts"
+import { resolve } from "./resolve.ts"
+import { scan, type ImportSite } from "./specifiers.ts"
+import { distrust } from "./trust.ts"
+
+/** What one file held when it was read. */
+export interface Module {
+  /** Real path: links resolved. */
+  readonly path: string
+  /** Names the file over swaps of links: see {@link ModuleGraph.keyOf}. */
+  readonly key: string
+  readonly kind: ModuleKind
+  readonly text: string
+  readonly digest: string
+  readonly imports: readonly ImportSite[]
+  readonly exports: readonly string[]
+  /** Not readable, not trusted, not to be parsed. */
+  readonly problems: readonly Diagnostic[]
+  /** Milliseconds since the epoch. */
+  readonly savedAt: number
+}
+
+/** A module among the modules that it imports, as found by one walk. */
+export interface Node {
+  readonly module: Module
+  readonly links: Map<ImportSite, Node>
+  /** Imports that lead nowhere. */
+  readonly problems: Diagnostic[]
+  hash: string | undefined
+}
+
+interface Read {
+  readonly signature: string
+  /** Read so soon after the last change that another one may carry the same time stamps. */
+  readonly unsure: boolean
+  readonly module: Module
+}
+
+/** 4 MiB: a policy is some lines; a larger file is a slip, and is read on the thread that serves. */
+const LARGEST = 4 * 1024 * 1024
+/** 100 ms: file systems stamp times in steps of up to 10 ms, network file systems by another clock. */
+const UNSURE_FOR = 100
+
+export class ModuleGraph {
+  private readonly folder: string
+  private realFolder: string
+  private reads = new Map<string, Read>()
+  private seen = new Map<string, Read>()
+  private nodes = new Map<Module, Node>()
+  private wanted = new Set<string>()
+  private trusted = new Map<string, Diagnostic | undefined>()
+
+  /** @param folder absolute path of the policies folder */
+  constructor(folder: string) {
+    this.folder = folder
+    this.realFolder = folder
+  }
+
+  /** Starts a walk: every file is looked at once, and all entries see the same text of it. */
+  begin(): void {
+    this.realFolder = realpathSync(this.folder)
+    this.seen = new Map()
+    this.nodes = new Map()
+    this.wanted = new Set()
+    this.trusted = new Map()
+  }
+
+  /** The module of a file, with everything that it reaches. */
+  entry(path: string): Node {
+    return this.node(this.read(path, undefined))
+  }
+
+  /** Ends a walk: what it did not meet is forgotten. */
+  end(): void {
+    this.reads = this.seen
+  }
+
+  /** The folders whose changes can change the outcome of the last walk, apart from the policies folder itself. */
+  folders(): string[] {
+    const files = [...this.reads.keys(), ...[...this.reads.values()].map(({ module }) => module.path), ...this.wanted]
+    return [...new Set(files.map((file) => dirname(file)))]
+  }
+
+  /** 12 hex digits over the bytes of the module and of everything that it reaches. */
+  hashOf(node: Node): string {
+    if (node.hash !== undefined) return node.hash
+    const others = reach(node).filter((other) => other !== node)
+    const parts = others.map(({ module, problems }) => [module.key, module.kind, module.digest, faults(problems)])
+    parts.sort((a, b) => (a.join() < b.join() ? -1 : 1))
+    node.hash = digestOf(JSON.stringify([node.module.digest, faults(node.problems), parts]))
+    return node.hash
+  }
+
+  private node(module: Module): Node {
+    const known = this.nodes.get(module)
+    if (known !== undefined) return known
+    const node: Node = { module, links: new Map(), problems: [], hash: undefined }
+    this.nodes.set(module, node)
+    const distrusted = this.distrustOf(dirname(module.path))
+    if (distrusted !== undefined) node.problems.push(distrusted)
+    for (const site of module.imports) this.follow(node, site)
+    return node
+  }
+
+  /** Who may write to a sub-folder can replace what is imported from it. The policies folder itself is the loader's. */
+  private distrustOf(folder: string): Diagnostic | undefined {
+    if (!folder.startsWith(`${this.realFolder}/`)) return undefined
+    if (this.trusted.has(folder)) return this.trusted.get(folder)
+    const stat = statSync(folder, { bigint: true, throwIfNoEntry: false })
+    const found = stat === undefined ? undefined : distrust(folder, stat)
+    const problem =
+      found === undefined ? this.distrustOf(dirname(folder)) : diagnostic({ path: folder }, found.message, found.hint)
+    this.trusted.set(folder, problem)
+    return problem
+  }
+
+  private follow(node: Node, site: ImportSite): void {
+    const { path, text } = node.module
+    const found = resolve(site.specifier, dirname(path))
+    if (found.kind === "missing") {
+      if (found.wanted !== undefined) this.wanted.add(found.wanted)
+      node.problems.push(diagnostic(placeAt(path, text, site.start), found.message, found.hint, text))
+    }
+    if (found.kind === "file" && kindOf(found.path, site.type) !== undefined) {
+      node.links.set(site, this.node(this.read(found.path, site.type)))
+    }
+  }
+
+  private read(path: string, type: string | undefined): Module {
+    const id = type === undefined ? path : `${path}\0${type}`
+    const seen = this.seen.get(id)
+    if (seen !== undefined) return seen.module
+    const stat = statSync(path, { bigint: true, throwIfNoEntry: false })
+    const signature = stat === undefined ? "" : signatureOf(stat)
+    let read = this.reads.get(id)
+    if (read === undefined || read.unsure || read.signature !== signature) {
+      // The stat is older than the text: a change in between is seen by the next walk.
+      const unsure = stat === undefined || Date.now() - Number(stat.ctimeMs) < UNSURE_FOR
+      const module = this.load(path, kindOf(path, type) ?? "text", stat)
+      read = { signature, unsure, module: read !== undefined && isSame(read.module, module) ? read.module : module }
+    }
+    this.seen.set(id, read)
+    return read.module
+  }
+
+  private load(path: string, kind: ModuleKind, stat: BigIntStats | undefined): Module {
+    const failed = (message: string, hint?: string): Module => ({
+      path,
+      key: this.keyOf(path),
+      kind,
+      text: "",
+      digest: digestOf(message),
+      imports: [],
+      exports: [],
+      problems: [diagnostic({ path }, message, hint)],
+      savedAt: Number(stat?.mtimeMs ?? 0),
+    })
+    if (stat === undefined) return failed("cannot be read: there is no such file")
+    if (!stat.isFile()) return failed("cannot be read: it is not a file")
+    if (stat.size > LARGEST) return failed(`${stat.size} bytes; a policy has at most ${LARGEST}`)
+    try {
+      const real = realpathSync(path)
+      const distrusted = distrust(real, stat)
+      if (distrusted !== undefined) return failed(distrusted.message, distrusted.hint)
+      const text = readFileSync(real, "utf8").replace(/^\uFEFF/, "")
+      const base = { path: real, key: this.keyOf(real), kind, digest: digestOf(text), savedAt: Number(stat.mtimeMs) }
+      return { ...base, ...parse(real, kind, text) }
+    } catch (error) {
+      return failed(`cannot be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}`)
+    }
+  }
+
+  /**
+   * The path from the policies folder to the file, the same whichever folder a link points to now: with a ConfigMap
+   * (`..data -> ..2026_01`), and with `current -> releases/42`. So a module that a swap did not change stays loaded.
+   */
+  private keyOf(real: string): string {
+    return relative(this.realFolder, real).replace(/(^|\/)\.\.[^/]+(?=\/)/g, "$1..data")
+  }
+}
+
+/** The node and all nodes that it reaches, in the order of the imports. */
+export function reach(node: Node): Node[] {
+  const found = new Set([node])
+  for (const next of found) for (const link of next.links.values()) found.add(link)
+  return [...found]
+}
+
+export function digestOf(text: string): string {
+  return new Bun.CryptoHasher("sha256").update(text).digest("hex").slice(0, 12)
+}
+
+function parse(
+  path: string,
+  kind: ModuleKind,
+  source: string,
+): Pick<Module, "text" | "imports" | "exports" | "problems"> {
+  if (!isCode(kind)) return { text: source, imports: [], exports: [], problems: dataProblem(path, kind, source) }
+  // Bun's parser takes `#!` in files only.
+  const text = source.startsWith("#!") ? `//${source.slice(2)}` : source
+  try {
+    return { text, ...scan(text, kind), problems: [] }
+  } catch (error) {
+    return { text, imports: [], exports: [], problems: parseFailures(path, text, error) }
+  }
+}
+
+function signatureOf(stat: BigIntStats): string {
+  return `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`
+}
+
+/** A file that was only touched, or swapped for an equal one. */
+function isSame(a: Module, b: Module): boolean {
+  return a.digest === b.digest && a.path === b.path && a.problems.length === 0 && b.problems.length === 0
+}
+
+function faults(problems: readonly Diagnostic[]): string[] {
+  return problems.map(({ message }) => message)
+}

@@ -1,0 +1,112 @@
+// What policies do wrong while they run, and what we do: logged once per version and message, then counted, so that a
+// broken policy under load neither floods the log nor ends the gateway.
+import type { PolicyVersion } from "../config/snapshot.ts"
+import type { Log } from "./log.ts"
+import type { Watchdog } from "./watchdog.ts"
+
+/** 20 different messages per version: a policy whose messages carry an id would write one per connection. */
+const MESSAGES = 20
+/** 5 identical internal errors in a row say as much as 5,000. */
+const INTERNAL = 100
+
+/** Which version's code an error came from, and where. */
+export type Attribute = (
+  error: unknown,
+) => { readonly policy: PolicyFailures; readonly position?: string | undefined } | undefined
+
+export interface PolicyFailures {
+  readonly file: string
+  readonly version: string
+  readonly failures: PolicyVersion["failures"]
+}
+
+export class Failures {
+  private readonly log: Log
+  private readonly watchdog: Watchdog
+  private readonly ids = new WeakMap<PolicyVersion, number>()
+  private attribute: Attribute = () => undefined
+  private reported = ""
+  private readonly internal = new Map<string, number>()
+
+  constructor(log: Log, watchdog: Watchdog) {
+    this.log = log
+    this.watchdog = watchdog
+  }
+
+  attributeBy(attribute: Attribute): void {
+    this.attribute = attribute
+  }
+
+  /** A policy's synchronous code begins: the watchdog knows whose. */
+  enter(policy: PolicyVersion): void {
+    let id = this.ids.get(policy)
+    if (id === undefined) {
+      id = this.watchdog.register(policy.file)
+      this.ids.set(policy, id)
+    }
+    this.watchdog.enter(id)
+  }
+
+  /** A file is about to be evaluated. */
+  loading(file: string): void {
+    this.watchdog.loading(this.watchdog.register(file))
+  }
+
+  /** A policy threw, rejected, returned nonsense or did not answer. */
+  policyFailed(policy: PolicyFailures, error: unknown): void {
+    this.count(policy, error, this.attribute(error)?.position)
+  }
+
+  /** Rejections that nobody handles and throws in timers end no gateway: they are a policy's, or a bug of ours. */
+  catchStray(): Disposable {
+    const stray = (error: unknown) => {
+      const found = this.attribute(error)
+      if (found === undefined) this.internalError(error)
+      else this.count(found.policy, error, found.position)
+    }
+    process.on("unhandledRejection", stray)
+    process.on("uncaughtException", stray)
+    const exit = process.exit
+    const guarded = (code?: string | number | null): never => {
+      const error = new Error(`process.exit(${code ?? ""}): a policy cannot end the gateway`)
+      if (this.attribute(error) === undefined) return exit(code)
+      throw error
+    }
+    process.exit = guarded
+    return {
+      [Symbol.dispose]: () => {
+        process.off("unhandledRejection", stray)
+        process.off("uncaughtException", stray)
+        process.exit = exit
+      },
+    }
+  }
+
+  /** Something that cannot happen did. */
+  internalError(error: unknown): void {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    const seen = this.internal.get(text) ?? 0
+    if (this.internal.size < INTERNAL || seen > 0) this.internal.set(text, seen + 1)
+    if (seen === 0 && this.internal.size < INTERNAL) this.log.error(`internal error: ${text}`)
+  }
+
+  /** The problems of the folder, when they are others than the last time. */
+  report(problems: readonly string[]): void {
+    const all = problems.join("\n")
+    if (all === this.reported) return
+    this.reported = all
+    for (const problem of problems) this.log.error(problem)
+    if (problems.length === 0) this.log.info("all policy files are good again")
+  }
+
+  private count(policy: PolicyFailures, error: unknown, position: string | undefined): void {
+    const { failures } = policy
+    failures.count++
+    const message = error instanceof Error ? `${error.name}: ${error.message}` : `threw ${String(error)}`
+    const key = `${position ?? ""} ${message}`
+    if (failures.logged.has(key) || failures.logged.size >= MESSAGES) return
+    failures.logged.add(key)
+    const more = failures.logged.size === MESSAGES ? "; further messages of this version are only counted" : ""
+    this.log.error(`${position ?? policy.file}: ${message}${more}`, { file: policy.file, version: policy.version })
+  }
+}

@@ -1,0 +1,143 @@
+// PUBLIC: `import ... from "tidegate/testing"`. Policies tested as functions, under `bun test` and `deno test` alike:
+// no API of one runtime is used, and effect is imported only for a policy that answers with an Effect.
+import { readExports, type PolicyExports } from "./config/exports.ts"
+import { ask, messageOf } from "./policy/ask.ts"
+import type { CloseReason, Policy } from "./policy/connection.ts"
+import type { Answer } from "./policy/decision.ts"
+import { isEffect, runScoped } from "./policy/run-effect.ts"
+import { simulate, type Facts } from "./policy/simulated.ts"
+
+export { FactsInvalid, type Facts, type HelloFacts } from "./policy/simulated.ts"
+
+/** A policy's module (`import * as policy from "./hello.ts"`), its default export, or its `on_tcp_connect` alone. */
+export type Tested = Policy | { readonly default: Policy } | Policy["on_tcp_connect"]
+
+/** What is known of the connection; `to` may be left out for a policy that has a `listen`. */
+export interface ConnectFacts extends Omit<Facts, "to"> {
+  /** The listener, like `"tcp://:5432"`. @default the first that the policy listens on */
+  readonly to?: string
+  /** The policy's second argument. With it, `setup` is not run. */
+  readonly resources?: unknown
+}
+
+/** What the policy did. */
+export interface Connected {
+  /** The decision, or `next`. */
+  readonly decision: Answer
+  /** The fields that the policy logged, merged in order. */
+  readonly log: Readonly<Record<string, unknown>>
+  /** What the policy left in `connection.vars`. */
+  readonly vars: ReadonlyMap<string, unknown>
+}
+
+/** `connect` rejects with it when the gateway would close the connection because of the policy. */
+export class PolicyFailed extends Error {
+  override readonly name = "PolicyFailed"
+  /** `policy-failed`, `policy-timeout`, `preread-timeout` or `preread-too-large`. */
+  readonly closeReason: CloseReason
+
+  constructor(closeReason: CloseReason, message: string, cause: unknown) {
+    super(`${closeReason}: ${message}`, { cause })
+    this.closeReason = closeReason
+  }
+}
+
+/** 10 seconds: as the gateway gives `setup`. */
+const SETUP_DEADLINE = 10_000
+
+/** 16 MiB: a body that goes on is an endless one. */
+const LONGEST_BODY = 16 * 1024 * 1024
+
+/**
+ * Asks a policy about a connection. Nothing is opened: no socket, no upstream. `setup` is run before and what it made
+ * is released afterwards, unless `facts.resources` is given.
+ *
+ * A `peek` for more than `facts.bytes` holds fails at once as it would after its time; a Promise or an Effect has the
+ * policy's own deadline, in real time.
+ * @throws PolicyFailed, FactsInvalid, TypeError for what is no policy
+ */
+export async function connect(policy: Tested, facts: ConnectFacts): Promise<Connected> {
+  const { connect: asked, deadline, listen, setup } = exportsOf(policy)
+  const { resources: given, to = firstListener(listen), ...rest } = facts
+  const { connection, log, abort } = simulate({ ...rest, to })
+  const { resources, release } =
+    "resources" in facts || setup === undefined ? { resources: given, release: () => {} } : await setUp(setup)
+  try {
+    const { said, outcome } = await ask([{ file: "policy", connect: asked, deadline, resources }], connection, abort)
+    if (outcome.kind === "failed") throw new PolicyFailed(outcome.reason, outcome.message, outcome.cause)
+    return { decision: said[0]!.answer!, log: Object.assign({}, ...log.all()), vars: connection.vars }
+  } finally {
+    await release()
+  }
+}
+
+/** The body of a `respond`, as text. @throws TypeError for another decision, RangeError past 16 MiB */
+export async function bodyText(decision: Answer): Promise<string> {
+  return new TextDecoder().decode(await bodyBytes(decision))
+}
+
+/** The body of a `respond`, as bytes. @throws TypeError for another decision, RangeError past 16 MiB */
+export async function bodyBytes(decision: Answer): Promise<Uint8Array> {
+  if (decision.action !== "respond") throw new TypeError(`the decision is ${decision.action}, which has no body`)
+  const { body } = decision
+  const encoder = new TextEncoder()
+  const chunks: Uint8Array[] = []
+  let length = 0
+  for await (const chunk of typeof body === "string" || body instanceof Uint8Array ? [body] : body) {
+    const bytes = typeof chunk === "string" ? encoder.encode(chunk) : chunk
+    length += bytes.length
+    if (length > LONGEST_BODY) throw new RangeError(`the body is longer than ${LONGEST_BODY} bytes; is it endless?`)
+    chunks.push(bytes)
+  }
+  const whole = new Uint8Array(length)
+  let at = 0
+  for (const chunk of chunks) {
+    whole.set(chunk, at)
+    at += chunk.length
+  }
+  return whole
+}
+
+/** Reads the policy's exports as the gateway does: what would be no policy there is none here. */
+function exportsOf(tested: Tested): PolicyExports {
+  const isModule = Object.prototype.toString.call(tested) === "[object Module]"
+  const found = readExports(isModule ? { ...tested } : { default: tested })
+  if ("connect" in found) return found
+  throw new TypeError(found.map(({ message }) => message).join("\n"))
+}
+
+function firstListener(listen: PolicyExports["listen"]): string {
+  if (listen !== undefined) return listen[0]!.url
+  throw new TypeError(
+    'the policy has no listen, so the facts must say where the client connects, like to: "tcp://:5432"',
+  )
+}
+
+async function setUp(setup: () => unknown): Promise<{ resources: unknown; release: () => unknown }> {
+  const interrupt = new AbortController()
+  const { promise: late, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => {
+    reject(new Error(`not finished within ${SETUP_DEADLINE} ms`))
+    interrupt.abort()
+  }, SETUP_DEADLINE)
+  try {
+    const made = setup()
+    if (isEffect(made)) {
+      const { value, release } = await Promise.race([runScoped(made, interrupt.signal), late])
+      return { resources: value, release }
+    }
+    const resources = await Promise.race([made, late])
+    return { resources, release: () => dispose(resources) }
+  } catch (cause) {
+    throw new PolicyFailed("policy-failed", `setup: ${messageOf(cause)}`, cause)
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function dispose(resources: unknown): unknown {
+  if (typeof resources !== "object" || resources === null) return undefined
+  if (Symbol.asyncDispose in resources) return (resources as AsyncDisposable)[Symbol.asyncDispose]()
+  if (Symbol.dispose in resources) return (resources as Disposable)[Symbol.dispose]()
+  return undefined
+}

@@ -1,0 +1,125 @@
+import { expect, test } from "bun:test"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { openControl, type Status } from "../../src/admin/control.ts"
+
+const FIXTURE = join(import.meta.dir, "status-fixture.ts")
+const STATUS: Status = {
+  pid: 4711,
+  version: "0.1.0",
+  startedAt: "2026-01-02T12:00:00.000Z",
+  ready: true,
+  draining: false,
+  snapshot: "0123456789ab",
+  connections: { active: 3, max: 9872, accepted: 12 },
+  listeners: [
+    { name: "tcp:*:5432", url: "tcp://:5432", state: "up", address: "*:5432", files: ["a.ts", "b.ts"], active: 3 },
+    {
+      name: "unix:/run/x.sock",
+      url: "unix:/run/x.sock",
+      state: "paused",
+      address: "/run/x.sock",
+      files: [],
+      active: 0,
+    },
+  ],
+  files: [{ file: "a.ts", state: "good", version: "5f0c2a91be34", problems: [] }],
+  events: { dropped: 0 },
+}
+const DOWN: Status["listeners"][number] = {
+  name: "tcp:*:80",
+  url: "tcp://:80",
+  state: "down",
+  error: "EADDRINUSE: held by nginx (pid 12)",
+  files: ["web.ts"],
+  active: 0,
+}
+
+/** Runs `status` against a gateway that answers with `found`, or against none. */
+async function run(found: Status | undefined, ...flags: string[]) {
+  const folder = mkdtempSync(join(tmpdir(), "tidegate-status-"))
+  const control = found === undefined ? undefined : await openControl({ folder, status: () => found })
+  const child = Bun.spawn([process.execPath, FIXTURE, folder, ...flags], { stdout: "pipe", stderr: "pipe" })
+  const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited])
+  control?.close()
+  rmSync(folder, { recursive: true })
+  return { out, err: err.replaceAll(folder, "FOLDER"), code }
+}
+
+test("the table shows the gateway, its listeners and its files", async () => {
+  const { out, err, code } = await run(STATUS)
+  const [first, ...rest] = out.trimEnd().split("\n")
+  expect(first).toMatch(/^ready {2}pid 4711, version 0\.1\.0, up .+, snapshot 0123456789ab$/)
+  expect(rest).toEqual([
+    "3 of at most 9872 connections, 12 accepted since the start",
+    "",
+    "LISTENER          STATE   ADDRESS      ACTIVE  POLICIES",
+    "tcp:*:5432        up      *:5432       3       a.ts, b.ts",
+    "unix:/run/x.sock  paused  /run/x.sock  0       -",
+    "",
+    "FILE  STATE  VERSION",
+    "a.ts  good   5f0c2a91be34",
+  ])
+  expect({ err, code }).toEqual({ err: "", code: 0 })
+})
+
+test("the table shows what is wrong, escaped", async () => {
+  const problems = ["bad\u001b[2J.ts:1:2: expected }\n  > 1 | x"]
+  const { out } = await run({
+    ...STATUS,
+    listeners: [DOWN],
+    files: [{ file: "bad\u202e.ts", state: "kept", version: "1", problems }],
+    events: { dropped: 5 },
+  })
+  expect(out.split("\n").slice(2)).toEqual([
+    "5 events dropped: they were not read in time",
+    "",
+    "LISTENER  STATE  ADDRESS  ACTIVE  POLICIES",
+    "tcp:*:80  down   -        0       web.ts",
+    "  tcp:*:80: EADDRINUSE: held by nginx (pid 12)",
+    "",
+    "FILE           STATE  VERSION",
+    "bad\\u{202e}.ts  kept   1",
+    "  bad\\e[2J.ts:1:2: expected }",
+    "    > 1 | x",
+    "",
+  ])
+})
+
+test("JSON is the whole status", async () => {
+  const { out, code } = await run(STATUS, "--json")
+  expect(JSON.parse(out)).toEqual(STATUS)
+  expect(code).toBe(0)
+})
+
+test.each([
+  ["ready", {}, 0],
+  ["not ready", { ready: false }, 1],
+  ["draining", { ready: false, draining: true }, 1],
+  ["listeners down", { listeners: [DOWN] }, 1],
+] as const)("--ready says %s in one line", async (word, changes, code) => {
+  expect(await run({ ...STATUS, ...changes }, "--ready")).toEqual({ out: `${word}\n`, err: "", code })
+})
+
+test("without --ready a listener that is down does not fail the command, not being ready does", async () => {
+  expect((await run({ ...STATUS, listeners: [DOWN] })).code).toBe(0)
+  expect((await run({ ...STATUS, ready: false }, "--json")).code).toBe(1)
+})
+
+test("where no gateway runs it says so and how to start one", async () => {
+  expect(await run(undefined)).toEqual({
+    out: "",
+    err: "tidegate: no gateway runs for FOLDER\n  Start one with: tidegate serve FOLDER; with serve --control PATH, give status the same\n",
+    code: 1,
+  })
+  expect((await run(undefined, "--ready", "--control=/nowhere/x.sock")).err).toContain(
+    "no gateway runs at /nowhere/x.sock",
+  )
+})
+
+test("a folder that does not exist is named", async () => {
+  const child = Bun.spawn([process.execPath, FIXTURE, "/no/such/folder"], { stdout: "pipe", stderr: "pipe" })
+  expect(await child.stderr.text()).toBe("tidegate: there is no folder /no/such/folder\n")
+  expect(await child.exited).toBe(1)
+})

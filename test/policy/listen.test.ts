@@ -1,0 +1,139 @@
+import { describe, expect, test } from "bun:test"
+import { identity, ListenInvalid, parseListen, WIDEST_RANGE } from "../../src/policy/listen.ts"
+import { random } from "../helper/random.ts"
+
+const urls = (value: unknown) => parseListen(value).map(({ url }) => url)
+
+describe("listen", () => {
+  test.each([
+    ["tcp://127.0.0.1:9000", ["tcp://127.0.0.1:9000"]],
+    ["tcp://[::1]:9000", ["tcp://[::1]:9000"]],
+    ["tcp://[0:0::1]:9000", ["tcp://[::1]:9000"]],
+    ["tcp://:9000", ["tcp://:9000"]],
+    ["tcp://0.0.0.0:9000", ["tcp://0.0.0.0:9000"]],
+    ["tcp://[::]:9000", ["tcp://[::]:9000"]],
+    ["tcp://localhost:9000", ["tcp://127.0.0.1:9000", "tcp://[::1]:9000"]],
+    ["TCP://LocalHost:9000", ["tcp://127.0.0.1:9000", "tcp://[::1]:9000"]],
+    ["tcp://:9000-9002", ["tcp://:9000", "tcp://:9001", "tcp://:9002"]],
+    ["tcp://:9000-9000", ["tcp://:9000"]],
+    ["tcp://127.0.0.1:0", ["tcp://127.0.0.1:0"]],
+    ["unix:/run/x.sock", ["unix:/run/x.sock"]],
+    ["unix:///run/x.sock", ["unix:/run/x.sock"]],
+    [{ url: "tcp://:1", maxConnections: 10 }, ["tcp://:1"]],
+    [
+      ["tcp://:1", { url: "tcp://:2" }],
+      ["tcp://:1", "tcp://:2"],
+    ],
+    [
+      ["tcp://:0", "tcp://:0"],
+      ["tcp://:0", "tcp://:0"],
+    ],
+  ])("%j opens %j", (value, expected) => {
+    expect(urls(value)).toEqual(expected)
+  })
+
+  test("the bind has the address that is bound, and options belong to every listener of the entry", () => {
+    expect(parseListen({ url: "tcp://:9000-9001", maxConnections: 5 })).toEqual([
+      { url: "tcp://:9000", bind: { kind: "tcp", address: "*", port: 9000 }, maxConnections: 5 },
+      { url: "tcp://:9001", bind: { kind: "tcp", address: "*", port: 9001 }, maxConnections: 5 },
+    ])
+    expect(parseListen("unix:/run/x.sock")).toEqual([
+      { url: "unix:/run/x.sock", bind: { kind: "unix", path: "/run/x.sock" }, maxConnections: undefined },
+    ])
+  })
+
+  test("a range has at most 1,000 ports", () => {
+    expect(parseListen("tcp://:1000-1999")).toHaveLength(WIDEST_RANGE)
+    expect(() => parseListen("tcp://:1000-2000")).toThrow("1001 ports")
+  })
+
+  test.each([
+    [":9000", 'did you mean "tcp://:9000"?'],
+    ["127.0.0.1:9000", 'did you mean "tcp://127.0.0.1:9000"?'],
+    ["udp://:53", 'did you mean "tcp://:53"?'],
+    ["tls://:443", "come with TLS support"],
+    ["postgres://:5432", "come with TLS support"],
+    ["tcp://", "expected a port"],
+    ["tcp://127.0.0.1", "expected a port"],
+    ["tcp://:65536", "not a port"],
+    ["tcp://:http", "not a port"],
+    ["tcp://:9000-", "not a port"],
+    ["tcp://:-9000", "not a port"],
+    ["tcp://:1-2-3", "not a port"],
+    ["tcp://:9010-9000", "not a range"],
+    ["tcp://:0-5", "not a range"],
+    ["tcp://db.internal:5432", "address of this machine"],
+    ["tcp://127.1:9000", "not an address"],
+    ["tcp://010.0.0.1:9000", "not an address"],
+    ["tcp://[127.0.0.1]:9000", "not an address"],
+    ["tcp://[]:9000", "not an address"],
+    ["tcp://::1:9000", "expected a port"],
+    ["tcp://*:9000", "not an address"],
+    ["unix:run/x.sock", "absolute path"],
+    ["unix:/run/", "absolute path"],
+    [`unix:/${"x".repeat(107)}`, "107 bytes"],
+    ["", "expected tcp://"],
+    [undefined, "expected a URL"],
+    [null, "expected a URL"],
+    [5432, "expected a URL"],
+    [[], "empty list"],
+    [[["tcp://:1"]], "expected a URL"],
+    [{}, "url: expected a URL"],
+    [{ url: 5 }, "url: expected a URL"],
+    [{ url: "tcp://:1", maxConection: 1 }, 'did you mean "maxConnections"?'],
+    [{ url: "tcp://:1", proxyProtocol: true }, "not there yet"],
+    [{ url: "tcp://:1", maxConnections: 0 }, "from 1 to 1,000,000"],
+    [{ url: "tcp://:1", maxConnections: 1.5 }, "from 1 to 1,000,000"],
+    [{ url: "tcp://:1", maxConnections: "5" }, "from 1 to 1,000,000"],
+    [["tcp://:1", "tcp://:1"], "twice"],
+    [["tcp://:1-5", "tcp://:3"], "twice"],
+    [["tcp://[::1]:1", "tcp://localhost:1"], "twice"],
+  ])("%j is refused: %s", (value, why) => {
+    expect(() => parseListen(value)).toThrow(ListenInvalid)
+    expect(() => parseListen(value)).toThrow(why)
+  })
+
+  test("arbitrary values are listeners or ListenInvalid, and a listener is read back from its URL", () => {
+    const { text, below } = random(9)
+    const pieces = [
+      "tcp://",
+      "unix:",
+      "tls://",
+      "localhost",
+      "127.0.0.1",
+      "[::1]",
+      ":",
+      "9000",
+      "-",
+      "/",
+      "0",
+      "*",
+      "[",
+      "]",
+      "x",
+    ]
+    let good = 0
+    for (let i = 0; i < 30_000; i++) {
+      const one = text(pieces, 5)
+      const value = below(3) === 0 ? [one, { url: text(pieces, 5) }] : one
+      try {
+        for (const entry of parseListen(value)) {
+          expect(parseListen(entry.url)).toEqual([entry])
+          good++
+        }
+      } catch (error) {
+        expect(error).toBeInstanceOf(ListenInvalid)
+      }
+    }
+    expect(good).toBeGreaterThan(20)
+  })
+})
+
+test.each([
+  ["tcp://:9000", "tcp:*:9000"],
+  ["tcp://[::1]:9000", "tcp:[::1]:9000"],
+  ["tcp://:0", "tcp:*:0#a.ts"],
+  ["unix:/run/x", "unix:/run/x"],
+])("the identity of %s is %s: port 0 belongs to its file alone", (url, expected) => {
+  expect(identity(parseListen(url)[0]!.bind, "a.ts")).toBe(expected)
+})
