@@ -1,5 +1,6 @@
 // `tidegate check`: loads everything without opening anything, and reports every problem.
 import { join } from "node:path"
+import { byName } from "../config/compile.ts"
 import { renderDiagnostic, type Diagnostic } from "../config/diagnostic.ts"
 import { policyFiles } from "../config/folder.ts"
 import type { Snapshot } from "../config/snapshot.ts"
@@ -27,7 +28,10 @@ async function typeProblems(folder: string, found: readonly Diagnostic[]): Promi
   const typed = await checkTypes(policies, await testsOf(folder))
   // What was found by loading has been said better already.
   const broken = new Set(found.map(({ path }) => path))
-  return typed.filter(({ message, path }) => !(broken.has(path) && isSyntaxError(message)))
+  const said = new Set(found.map(({ line, path }) => `${path}:${line}`))
+  return typed
+    .filter(({ line, message, path }) => !said.has(`${path}:${line}`) && !(broken.has(path) && isSyntaxError(message)))
+    .sort((a, b) => byName(a.path, b.path) || (a.line ?? 0) - (b.line ?? 0))
 }
 
 /** What is good: the listeners, and who is asked on each, in order. */

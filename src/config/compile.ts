@@ -16,9 +16,18 @@ export interface Conflict<C extends Contender> {
   readonly message: string
 }
 
-/** By code point, which is the order of the bytes in UTF-8. */
+/** By code point: the order of UTF-16 units, but for the halves of pairs, which stand for the code points above them. */
 export function byName(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b))
+  const length = Math.min(a.length, b.length)
+  for (let i = 0; i < length; i++) {
+    const [x, y] = [a.charCodeAt(i), b.charCodeAt(i)]
+    if (x !== y) return rank(x) - rank(y)
+  }
+  return a.length - b.length
+}
+
+function rank(unit: number): number {
+  return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit
 }
 
 /** The first conflict between files, if there is one. */
@@ -43,35 +52,46 @@ export function findConflict<C extends Contender>(contenders: readonly C[]): Con
 /** A plan without its use count. */
 export type Plan = Omit<ListenerPlan, "usage">
 
+interface Named {
+  readonly entry: ListenEntry
+  /** The policies that name the listener, by file. */
+  readonly policies: Map<string, PolicyVersion>
+  maxConnections: number | undefined
+}
+
 /** One plan per listener identity, in the order in which the files name them. Expects no conflict. */
 export function compile(policies: readonly PolicyVersion[]): Map<string, Plan> {
-  const sorted = policies.toSorted((a, b) => byName(a.file, b.file))
-  const named = new Map<string, { entry: ListenEntry; files: Set<string>; maxConnections: number | undefined }>()
-  for (const { file, listen } of sorted) {
-    for (const entry of listen ?? []) {
-      const id = identity(entry.bind, file)
-      const known = named.get(id)
-      if (known === undefined) {
-        named.set(id, { entry, files: new Set([file]), maxConnections: entry.maxConnections })
-        continue
-      }
-      known.files.add(file)
-      known.maxConnections ??= entry.maxConnections
-    }
-  }
+  const everywhere = policies.filter(({ listen }) => listen === undefined)
   const plans = new Map<string, Plan>()
-  for (const [id, { entry, files, maxConnections }] of named) {
+  for (const [id, { entry, maxConnections, policies: named }] of byListener(policies)) {
     plans.set(id, {
       identity: id,
       name: id.startsWith("tcp:") ? id.slice(4) : id,
       url: entry.url,
       bind: entry.bind,
       maxConnections,
-      policies: Object.freeze(sorted.filter(({ file, listen }) => listen === undefined || files.has(file))),
-      files: Object.freeze([...files]),
+      policies: Object.freeze([...named.values(), ...everywhere].sort((a, b) => byName(a.file, b.file))),
+      files: Object.freeze([...named.keys()]),
     })
   }
   return plans
+}
+
+function byListener(policies: readonly PolicyVersion[]): Map<string, Named> {
+  const listeners = new Map<string, Named>()
+  for (const policy of policies.toSorted((a, b) => byName(a.file, b.file))) {
+    for (const entry of policy.listen ?? []) {
+      const id = identity(entry.bind, policy.file)
+      let named = listeners.get(id)
+      if (named === undefined) {
+        named = { entry, policies: new Map(), maxConnections: undefined }
+        listeners.set(id, named)
+      }
+      named.policies.set(policy.file, policy)
+      named.maxConnections ??= entry.maxConnections
+    }
+  }
+  return listeners
 }
 
 /** Whether a connection would meet the same under both. */

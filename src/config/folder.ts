@@ -1,5 +1,5 @@
 // The policies folder: which of its files are policies, and whether it is to be trusted.
-import { readdirSync, realpathSync, statSync } from "node:fs"
+import { readdirSync, realpathSync, statSync, type Dirent } from "node:fs"
 import { join } from "node:path"
 import { byName } from "./compile.ts"
 import { diagnostic, type Diagnostic } from "./diagnostic.ts"
@@ -12,8 +12,9 @@ export function policyFiles(folder: string): readonly string[] | Diagnostic {
     if (!stat.isDirectory()) return diagnostic({ path: folder }, "is not a folder")
     const distrusted = distrust(realpathSync(folder), stat)
     if (distrusted !== undefined) return diagnostic({ path: folder }, distrusted.message, distrusted.hint)
-    return readdirSync(folder)
-      .filter((name) => isPolicyName(name) && !isFolder(join(folder, name)))
+    return readdirSync(folder, { withFileTypes: true })
+      .filter((entry) => isPolicyName(entry.name) && !isFolder(folder, entry))
+      .map(({ name }) => name)
       .sort(byName)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
@@ -27,6 +28,7 @@ export function isPolicyName(name: string): boolean {
   return /\.(ts|js|mts)$/.test(name) && !/^\.|\.(test|spec)\.|\.d\.m?ts$/.test(name)
 }
 
-function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+function isFolder(folder: string, entry: Dirent): boolean {
+  if (!entry.isSymbolicLink()) return entry.isDirectory()
+  return statSync(join(folder, entry.name), { throwIfNoEntry: false })?.isDirectory() ?? false
 }

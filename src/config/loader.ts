@@ -109,16 +109,19 @@ export class Loader {
     if (!isList(files)) return this.keep(files)
     this.forget([...this.known.keys()].filter((file) => !files.includes(file)))
     const found = this.look(files)
+    const id = digestOf(JSON.stringify(found.map(({ file, hash }) => [file, hash])))
+    if (this.latest?.snapshot.id === id && !retryFailed) return this.again(this.latest)
     await this.evaluateAll(found, retryFailed)
     const turns = await this.select(found)
     for (const turn of turns) take(turn)
-    const snapshot = this.plans.snapshot(
-      digestOf(JSON.stringify(found.map(({ file, hash }) => [file, hash]))),
-      turns.flatMap(({ choice }) => choice ?? []),
-      turns.map(stateOf),
-    )
+    const versions = turns.flatMap(({ choice }) => choice ?? [])
+    const snapshot = this.plans.snapshot(id, versions, turns.map(stateOf))
     this.latest = { snapshot, changed: this.plans.isNew(snapshot), problems: this.problems(turns, snapshot) }
     return this.latest
+  }
+
+  private again(latest: Loaded): Loaded {
+    return { ...latest, changed: this.plans.isNew(latest.snapshot) }
   }
 
   /** A folder that cannot be read says nothing about its files: everything stays as it was. */

@@ -6,7 +6,7 @@ import { dataProblem } from "./data.ts"
 import { diagnostic, placeAt, type Diagnostic } from "./diagnostic.ts"
 import { parseFailures } from "./failure.ts"
 import { isCode, kindOf, type ModuleKind } from "./module-kind.ts"
-import { resolve } from "./resolve.ts"
+import { resolve, type Resolution } from "./resolve.ts"
 import { scan, type ImportSite } from "./specifiers.ts"
 import { distrust } from "./trust.ts"
 
@@ -54,7 +54,7 @@ export class ModuleGraph {
   private reads = new Map<string, Read>()
   private seen = new Map<string, Read>()
   private nodes = new Map<Module, Node>()
-  private wanted = new Set<string>()
+  private resolved = new Map<string, Resolution>()
   private trusted = new Map<string, Diagnostic | undefined>()
 
   /** @param folder absolute path of the policies folder */
@@ -68,7 +68,7 @@ export class ModuleGraph {
     this.realFolder = realpathSync(this.folder)
     this.seen = new Map()
     this.nodes = new Map()
-    this.wanted = new Set()
+    this.resolved = new Map()
     this.trusted = new Map()
   }
 
@@ -84,7 +84,8 @@ export class ModuleGraph {
 
   /** The folders whose changes can change the outcome of the last walk, apart from the policies folder itself. */
   folders(): string[] {
-    const files = [...this.reads.keys(), ...[...this.reads.values()].map(({ module }) => module.path), ...this.wanted]
+    const wanted = [...this.resolved.values()].flatMap((found) => (found.kind === "missing" && found.wanted) || [])
+    const files = [...this.reads.keys(), ...[...this.reads.values()].map(({ module }) => module.path), ...wanted]
     return [...new Set(files.map((file) => dirname(file)))]
   }
 
@@ -123,14 +124,23 @@ export class ModuleGraph {
 
   private follow(node: Node, site: ImportSite): void {
     const { path, text } = node.module
-    const found = resolve(site.specifier, dirname(path))
+    const found = this.resolve(site.specifier, dirname(path))
     if (found.kind === "missing") {
-      if (found.wanted !== undefined) this.wanted.add(found.wanted)
       node.problems.push(diagnostic(placeAt(path, text, site.start), found.message, found.hint, text))
     }
     if (found.kind === "file" && kindOf(found.path, site.type) !== undefined) {
       node.links.set(site, this.node(this.read(found.path, site.type)))
     }
+  }
+
+  private resolve(specifier: string, folder: string): Resolution {
+    const id = `${folder}\0${specifier}`
+    let found = this.resolved.get(id)
+    if (found === undefined) {
+      found = resolve(specifier, folder)
+      this.resolved.set(id, found)
+    }
+    return found
   }
 
   private read(path: string, type: string | undefined): Module {

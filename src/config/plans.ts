@@ -5,8 +5,8 @@ import { Usage, type FileState, type ListenerPlan, type Snapshot } from "./snaps
 import type { Version } from "./version.ts"
 
 export class Plans {
-  /** The plans that are not retired, with the number of the latest load that made use of them. */
-  private readonly open = new Map<ListenerPlan, number>()
+  /** The plans that are not retired, by identity, each with the number of the latest load that made use of it. */
+  private readonly open = new Map<string, Map<ListenerPlan, number>>()
   private readonly loads = new WeakMap<Snapshot, number>()
   private load = 0
   private latest: Snapshot | undefined
@@ -24,7 +24,7 @@ export class Plans {
           plan,
           plan.policies.map((policy) => byPolicy.get(policy)!),
         )
-      this.open.set(known, this.load)
+      this.openOf(identity).set(known, this.load)
       listeners.set(identity, known)
     }
     const policies = Object.freeze([...byPolicy.keys()])
@@ -44,18 +44,15 @@ export class Plans {
     this.committed = snapshot
     const kept = new Set(snapshot.listeners.values())
     const upTo = this.loads.get(snapshot) ?? this.load
-    for (const [plan, load] of this.open) if (!kept.has(plan) && load <= upTo) this.retire(plan)
+    this.retire((plan, load) => !kept.has(plan) && load <= upTo)
   }
 
   close(): void {
-    for (const plan of this.open.keys()) this.retire(plan)
+    this.retire(() => true)
   }
 
   private find(plan: Plan): ListenerPlan | undefined {
-    for (const known of this.open.keys()) {
-      if (known.identity === plan.identity && isSamePlan(known, plan)) return known
-    }
-    return undefined
+    return [...this.openOf(plan.identity).keys()].find((known) => isSamePlan(known, plan))
   }
 
   private create(plan: Plan, versions: readonly Version[]): ListenerPlan {
@@ -66,9 +63,24 @@ export class Plans {
     return Object.freeze({ ...plan, usage })
   }
 
-  private retire(plan: ListenerPlan): void {
-    this.open.delete(plan)
-    plan.usage.retire()
+  private openOf(identity: string): Map<ListenerPlan, number> {
+    let plans = this.open.get(identity)
+    if (plans === undefined) {
+      plans = new Map()
+      this.open.set(identity, plans)
+    }
+    return plans
+  }
+
+  private retire(which: (plan: ListenerPlan, load: number) => boolean): void {
+    for (const [identity, plans] of this.open) {
+      for (const [plan, load] of plans) {
+        if (!which(plan, load)) continue
+        plans.delete(plan)
+        plan.usage.retire()
+      }
+      if (plans.size === 0) this.open.delete(identity)
+    }
   }
 }
 

@@ -46,13 +46,14 @@ export interface SocketName {
   readonly port: number
 }
 
-// Scratch memory: calls are synchronous and on one thread, so one buffer serves all of them.
-const address = new Uint8Array(112)
+// Scratch memory: calls are synchronous and on one thread, so one buffer serves all of them. Each is a view of an
+// ArrayBuffer: the bytes of a small typed array without one move when its code is compiled, and leave pointers behind.
+const address = new Uint8Array(new ArrayBuffer(112))
 const addressView = new DataView(address.buffer)
 const addressPointer = ptr(address)
-const length = new Uint32Array(1)
+const length = new Uint32Array(new ArrayBuffer(4))
 const lengthPointer = ptr(length)
-const option = new Int32Array(1)
+const option = new Int32Array(new ArrayBuffer(4))
 const optionPointer = ptr(option)
 
 /** Whether descriptors can be had at all. */

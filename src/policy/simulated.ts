@@ -4,7 +4,7 @@ import { formatIp, parseIp, type Ip } from "./address.ts"
 import { inlineCidrs, type CidrSet } from "./cidr.ts"
 import type { Client, Connection, PeekOptions } from "./connection.ts"
 import { milliseconds } from "./duration.ts"
-import { parseListen, type ListenEntry } from "./listen.ts"
+import { identity, parseListen, type ListenEntry } from "./listen.ts"
 import { LogFields } from "./log-fields.ts"
 import { peekSize, PREREAD_DEADLINE, PrereadTimeout } from "./preread.ts"
 import { didYouMean } from "./suggest.ts"
@@ -50,8 +50,12 @@ const FACTS = ["from", "to", "tls", "bytes", "closed", "at"] as const
 
 let count = 0
 
-/** @throws FactsInvalid */
-export function simulate(facts: Facts): Simulated {
+/**
+ * Makes a connection from facts.
+ * @param met the listener that serves `facts.to`, where it is known: its address may be a wildcard
+ * @throws FactsInvalid
+ */
+export function simulate(facts: Facts, met?: Connection["listener"]): Simulated {
   for (const name of Object.keys(facts)) {
     if (!(FACTS as readonly string[]).includes(name))
       throw new FactsInvalid(`there is no fact ${JSON.stringify(name)}${didYouMean(name, FACTS)}`)
@@ -70,7 +74,7 @@ export function simulate(facts: Facts): Simulated {
       listener.bind.kind === "unix"
         ? { address: undefined, port: undefined }
         : { address: serverAddress(listener.bind.address, from!.ip), port: listener.bind.port },
-    listener: { name: listener.url, url: listener.url },
+    listener: met ?? { name: identity(listener.bind, "").replace(/^tcp:/, ""), url: listener.url },
     openedAt: at,
     vars: new Map(),
     signal: controller.signal,
