@@ -10,21 +10,25 @@ import manifest from "../package.json" with { type: "json" }
 /** Wrong usage, and policies that are not good. */
 const USAGE = 2
 
-const exitWith = (command: () => Promise<number>) =>
-  Effect.map(Effect.promise(command), (code) => {
+const exiting = <E, R>(command: Effect.Effect<number, E, R>) =>
+  Effect.map(command, (code) => {
     process.exitCode = code
   })
+const exitWith = (command: () => Promise<number>) => exiting(Effect.promise(command))
 
 const serve = Command.make("serve", serveFlags, (flags) =>
-  Effect.gen(function* () {
-    const { serve } = yield* Effect.promise(() => import("./cli/serve.ts"))
-    process.exitCode = yield* serve({
-      ...flags,
-      maxConnections: Option.getOrUndefined(flags.maxConnections),
-      policyDeadline: Option.getOrUndefined(flags.policyDeadline),
-      control: Option.getOrUndefined(flags.control),
-    })
-  }),
+  exiting(
+    Effect.flatMap(
+      Effect.promise(() => import("./cli/serve.ts")),
+      ({ serve }) =>
+        serve({
+          ...flags,
+          maxConnections: Option.getOrUndefined(flags.maxConnections),
+          policyDeadline: Option.getOrUndefined(flags.policyDeadline),
+          control: Option.getOrUndefined(flags.control),
+        }),
+    ),
+  ),
 ).pipe(Command.withDescription("Open the listeners of a folder of policies and serve them"))
 
 const check = Command.make(

@@ -36,12 +36,12 @@ export async function evaluationFailures(error: unknown, held: Held, instances: 
       return diagnostic({ path: module.path, ...lineOf(position, shifts) }, message, undefined, module.text)
     })
   }
-  const message = messageOf(error)
+  const message = error instanceof Error || isMessage(error) ? String(error.message) : ""
   const named = /^export(?:ed)?(?: named)? '([^']+)' not found in (?:module )?'([^']+)'/i.exec(message)
   if (error instanceof SyntaxError && named !== null) return [await missingExport(named[1]!, named[2]!, held)]
   const unresolved = /^Cannot find (?:package|module) '([^']+)'/.exec(message)
   if (unresolved !== null) {
-    const site = findImport(held, (_, specifier) => specifier === unresolved[1])
+    const site = findImport(held, (imported, specifier) => imported === undefined && specifier === unresolved[1])
     const text = withoutVersions(message).replace(/ imported from .*$/, "")
     return [site === undefined ? diagnostic({ path: held.entry.module.path }, text) : at(site, text)]
   }

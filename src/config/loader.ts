@@ -12,7 +12,7 @@ import { Plans } from "./plans.ts"
 import { install } from "./plugin.ts"
 import { choose, drop, reject, stateOf, take, type Found, type Known, type Turn } from "./selection.ts"
 import type { Snapshot } from "./snapshot.ts"
-import { TimeLimit, Version, within, type Releasing } from "./version.ts"
+import { GivenUp, Version, within, type Releasing } from "./version.ts"
 
 export interface LoaderOptions {
   /** Whether `setup` is run: not for `check` and `explain`. */
@@ -49,7 +49,7 @@ export class Loader {
   /** Absolute path of the policies folder. */
   readonly folder: string
   private readonly options: LoaderOptions
-  private readonly limit: number
+  private readonly closing = new AbortController()
   private readonly graph: ModuleGraph
   private readonly instances = new Instances()
   private readonly versions = new Set<Version>()
@@ -64,10 +64,10 @@ export class Loader {
     install()
     this.folder = resolve(folder)
     this.options = options
-    this.limit = options.limit ?? LIMIT
     this.graph = new ModuleGraph(this.folder)
     this.releasing = {
-      limit: this.limit,
+      limit: options.limit ?? LIMIT,
+      signal: this.closing.signal,
       disposing: (version, work) => this.disposing(version, work),
       released: (version) => void this.versions.delete(version),
     }
@@ -88,6 +88,7 @@ export class Loader {
 
   /** Releases everything, and waits until what `setup` made is disposed, except what live connections still use. */
   async close(): Promise<void> {
+    this.closing.abort()
     await this.queue
     this.plans.close()
     this.forget([...this.known.keys()])
@@ -190,7 +191,7 @@ export class Loader {
 
   private async import({ file, hash, node, path }: Found, held: Held): Promise<Version | readonly Diagnostic[]> {
     try {
-      const namespace = await within(this.limit, "the top-level code", import(held.entry.specifier))
+      const namespace = await this.evaluated(held.entry.specifier)
       const exports = readExports(namespace)
       if (!("connect" in exports)) return faultProblems(node.module, exports)
       const { savedAt } = node.module
@@ -198,10 +199,14 @@ export class Loader {
       this.versions.add(version)
       return version
     } catch (error) {
-      if (!(error instanceof TimeLimit)) return evaluationFailures(error, held, this.instances)
+      if (!(error instanceof GivenUp)) return evaluationFailures(error, held, this.instances)
       const hint = "an await outside of functions waits for something that does not come; SIGHUP tries again"
       return [diagnostic({ path: node.module.path }, error.message, hint)]
     }
+  }
+
+  private evaluated(specifier: string): Promise<Record<string, unknown>> {
+    return within(this.releasing.limit, "the top-level code", import(specifier), this.closing.signal)
   }
 
   /** Decides which version of each file serves: no two contradict each other, and every `setup` has succeeded. */
@@ -238,8 +243,7 @@ export class Loader {
   }
 
   private problems(turns: readonly Turn[], snapshot: Snapshot): Diagnostic[] {
-    const all = turns.flatMap(({ problems }) => problems)
-    const unique = [...new Map(all.map((problem) => [`${shownPlace(problem)} ${problem.message}`, problem])).values()]
+    const unique = firstOfEach(turns.flatMap(({ problems }) => problems))
     if (turns.length === 0) {
       const hint = "a policy is a *.ts, *.js or *.mts file in it; `tidegate init` writes a first one"
       return [diagnostic({ path: this.folder }, "there is no policy in this folder", hint)]
@@ -275,6 +279,15 @@ function isList(found: readonly string[] | Diagnostic): found is readonly string
 /** A problem of an imported file says for which policy it matters. */
 function importedBy(file: string, entry: Node, at: Node, problem: Diagnostic): Diagnostic {
   return at === entry || problem.hint !== undefined ? problem : { ...problem, hint: `imported by ${file}` }
+}
+
+/** Policies that import the same broken file have the same problem. */
+function firstOfEach(problems: readonly Diagnostic[]): Diagnostic[] {
+  const seen = new Set<string>()
+  return problems.filter((problem) => {
+    const id = `${shownPlace(problem)} ${problem.message}`
+    return !seen.has(id) && seen.add(id)
+  })
 }
 
 /** Waits for an evaluation, but lets the next one start when it awaits something. */

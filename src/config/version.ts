@@ -4,19 +4,23 @@ import type { PolicyExports } from "./exports.ts"
 import type { Held } from "./instances.ts"
 import type { PolicyVersion } from "./snapshot.ts"
 
-/** The evaluation of a file, its `setup`, or a disposal took too long. */
-export class TimeLimit extends Error {
-  override readonly name = "TimeLimit"
+/** The evaluation of a file, its `setup` or a disposal took too long, or the gateway ended meanwhile. */
+export class GivenUp extends Error {
+  override readonly name = "GivenUp"
 }
 
-/** Waits for `work`, but not longer than `limit` milliseconds. */
-export async function within<T>(limit: number, what: string, work: Promise<T>): Promise<T> {
+/** Waits for `work`, but not longer than `limit` milliseconds, nor after `signal` aborts. */
+export async function within<T>(limit: number, what: string, work: Promise<T>, signal?: AbortSignal): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new TimeLimit(`${what} took longer than ${limit / 1000} seconds`)), limit)
+  const timer = setTimeout(() => reject(new GivenUp(`${what} took longer than ${limit / 1000} seconds`)), limit)
+  const abort = () => reject(new GivenUp(`${what} was given up: the gateway ends`))
+  signal?.addEventListener("abort", abort)
+  if (signal?.aborted) abort()
   try {
     return await Promise.race([work, promise])
   } finally {
     clearTimeout(timer)
+    signal?.removeEventListener("abort", abort)
   }
 }
 
@@ -38,6 +42,8 @@ export interface VersionFacts {
 export interface Releasing {
   /** Milliseconds that `setup` and a disposal may take. */
   readonly limit: number
+  /** Aborts when the gateway ends. */
+  readonly signal: AbortSignal
   /** The resources are being disposed; `work` rejects when that fails. */
   readonly disposing: (version: Version, work: Promise<void>) => void
   /** The code is unloaded. */
@@ -65,7 +71,7 @@ export class Version {
 
   /** Runs `setup`; rejects with what it throws. */
   async setup(): Promise<void> {
-    if (this.waits) this.resources = await settle(this.facts.exports.setup!, this.releasing.limit)
+    if (this.waits) this.resources = await settle(this.facts.exports.setup!, this.releasing)
   }
 
   /** The version as the data path sees it: the same object as long as its resources live. */
@@ -118,15 +124,15 @@ export class Version {
   }
 }
 
-async function settle(setup: () => unknown, limit: number): Promise<Resources> {
+async function settle(setup: () => unknown, { limit, signal }: Releasing): Promise<Resources> {
   const abort = new AbortController()
   const work = Promise.try(setup).then((value) =>
     isEffect(value) ? runScoped(value, abort.signal) : { value, release: () => disposeOf(value) },
   )
   try {
-    return await within(limit, "setup", work)
+    return await within(limit, "setup", work, signal)
   } catch (error) {
-    if (error instanceof TimeLimit) {
+    if (error instanceof GivenUp) {
       abort.abort(error)
       // What comes too late is nobody's.
       work.then(({ release }) => release()).catch(ignoreLate)

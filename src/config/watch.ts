@@ -28,6 +28,8 @@ interface Watched {
  */
 export function watch(folders: () => readonly string[], onChange: () => void): Watching {
   const watched = new Map<string, Watched>()
+  /** The folders to watch; of some only the events of one name matter. */
+  let wanted = new Map<string, string | undefined>()
   let due: ReturnType<typeof setTimeout> | undefined
   let first = 0
   let closed = false
@@ -42,6 +44,7 @@ export function watch(folders: () => readonly string[], onChange: () => void): W
 
   function fire(): void {
     due = undefined
+    refresh()
     onChange()
   }
 
@@ -50,18 +53,22 @@ export function watch(folders: () => readonly string[], onChange: () => void): W
     watched.delete(folder)
   }
 
+  function event(folder: string, kind: string, name: string | null): void {
+    const own = name === basename(folder)
+    // A folder that is moved or removed reports its own name.
+    if (own && kind === "rename") forget(folder)
+    const only = wanted.get(folder)
+    if (own || name === null || only === undefined || only === name) notice()
+  }
+
   /** True when the folder was not watched before, so that something in it may have gone unnoticed. */
-  function add(folder: string, only: string | undefined): boolean {
+  function add(folder: string): boolean {
     const identity = identityOf(folder)
     if (watched.get(folder)?.identity === identity) return false
     forget(folder)
     if (identity === undefined) return false
     try {
-      const watcher = watchFolder(folder, { persistent: false }, (event, name) => {
-        // A folder that is moved or removed reports its own name.
-        if (event === "rename" && name === basename(folder)) forget(folder)
-        if (only === undefined || name === null || name === only || name === basename(folder)) notice()
-      })
+      const watcher = watchFolder(folder, { persistent: false }, (kind, name) => event(folder, kind, name))
       // The folder is looked at every 2 seconds all the same.
       watcher.on("error", () => forget(folder))
       watched.set(folder, { watcher, identity })
@@ -74,18 +81,16 @@ export function watch(folders: () => readonly string[], onChange: () => void): W
 
   function refresh(): void {
     if (closed) return
-    const wanted = new Map<string, string | undefined>()
-    const [main] = folders()
-    if (main !== undefined) wanted.set(dirname(main), basename(main))
-    for (const folder of folders()) wanted.set(nearest(folder), undefined)
+    const [main, ...others] = folders()
+    if (main === undefined) return
+    wanted = new Map([[dirname(main), basename(main)]])
+    for (const folder of [main, ...others]) wanted.set(nearest(folder), undefined)
     for (const folder of watched.keys()) if (!wanted.has(folder)) forget(folder)
-    const added = [...wanted].filter(([folder, only]) => add(folder, only))
+    const added = [...wanted.keys()].filter(add)
     if (added.length > 0) notice()
   }
 
   refresh()
-  clearTimeout(due)
-  due = undefined
   const rescan = setInterval(() => {
     refresh()
     onChange()

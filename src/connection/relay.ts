@@ -8,8 +8,6 @@ import { releaseHeld } from "./ending.ts"
 import type { Side } from "./side.ts"
 import { TICK } from "./wheel.ts"
 
-/** 256 KiB may wait for a slow reader before its sender is held back: with one more chunk (at most 512 KiB) under 1 MiB. */
-const QUEUE_LIMIT = 262_144
 /** 5 minutes without a byte in either direction. */
 export const IDLE_TIMEOUT = 300_000
 /** 5 seconds: how long data may take to leave before a reset follows it. */
@@ -33,7 +31,8 @@ export function startRelay(connection: Connection, upstream: Side): void {
     for (const chunk of preread.drain()) upstream.send(chunk)
   }
   connection.preread = undefined
-  if (upstream.queued <= QUEUE_LIMIT) client.resume()
+  if (upstream.queued === 0) client.resume()
+  else client.pause()
   if (client.ended) {
     noteFirstEnd(connection, "client-closed", "client")
     passEnd(client)
@@ -50,11 +49,14 @@ function scheduleRelay(connection: Connection): void {
   connection.schedule(Math.max(0, due - connection.path.wheel.now) * TICK)
 }
 
-/** A chunk of one side goes to the other. */
+/**
+ * A chunk of one side goes to the other, whose sender is held back until all of it is written: a slow reader costs us
+ * one chunk, at most 512 KiB. What the kernel still holds when a paused side is reset comes as one more chunk.
+ */
 export function relay(from: Side, chunk: Uint8Array): void {
   const to = from.other!
   to.send(chunk)
-  if (to.queued > QUEUE_LIMIT) from.pause()
+  if (to.queued > 0) from.pause()
 }
 
 /** A socket takes bytes again. */

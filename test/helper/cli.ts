@@ -13,7 +13,10 @@ export interface Ran {
 }
 
 /** Runs `tidegate` with these arguments, without colour. */
-export async function tidegate(args: readonly string[], options: { cwd?: string; env?: Record<string, string> } = {}): Promise<Ran> {
+export async function tidegate(
+  args: readonly string[],
+  options: { cwd?: string; env?: Record<string, string> } = {},
+): Promise<Ran> {
   return run([process.execPath, "--no-install", join(ROOT, "src/main.ts"), ...args], options)
 }
 
