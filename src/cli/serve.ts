@@ -1,13 +1,12 @@
 // `tidegate serve`: starts the gateway, says what is open, follows signals, drains.
 import { Effect, Exit, Cause, Queue } from "effect"
+import { connectionCap } from "../connection/data-path.ts"
 import { descriptorLimit } from "../native/descriptor-limit.ts"
 import { gateway, howToTry, StartFailed, type Gateway } from "../gateway.ts"
 import { Events } from "../observe/events.ts"
 import { captureConsole, Log } from "../observe/log.ts"
 import type { ServeOptions } from "./serve-flags.ts"
 
-/** Files, sockets of our own, attempts beside others: descriptors that are not connections. */
-const SPARE_DESCRIPTORS = 256
 const POLICY_DEADLINE = 5000
 /** How long the last lines may take to be read. */
 const FLUSH = 2000
@@ -17,11 +16,12 @@ type Signal = keyof typeof SIGNALS
 
 /** Runs until a signal ends it. Succeeds with the exit code: 0 drained, 1 cannot serve, 2 bad policies or usage. */
 export const serve = (options: ServeOptions): Effect.Effect<number> => {
-  const cap = Math.max(1, Math.floor((descriptorLimit() - SPARE_DESCRIPTORS) / 2))
+  const descriptors = descriptorLimit()
+  const cap = connectionCap(descriptors)
   if (options.maxConnections !== undefined && options.maxConnections > cap) {
     return complain(
       2,
-      `--max-connections ${options.maxConnections} is more than the limit of descriptors allows: at most ${cap}, because each connection takes two and ${SPARE_DESCRIPTORS} are kept; raise the limit (ulimit -n, LimitNOFILE=) or lower the number`,
+      `--max-connections ${options.maxConnections} is more than the limit of descriptors allows: at most ${cap}, because each connection takes two and some are kept; raise the limit (ulimit -n, LimitNOFILE=) or lower the number`,
     )
   }
   const format = options.log === "none" ? "pretty" : options.log
@@ -50,6 +50,7 @@ export const serve = (options: ServeOptions): Effect.Effect<number> => {
       const signals = yield* listenForSignals
       const settings = {
         maxConnections: options.maxConnections ?? cap,
+        descriptors,
         policyDeadline: options.policyDeadline ?? POLICY_DEADLINE,
         allowLinkLocal: options.allowLinkLocal,
         allowOwnListeners: options.allowOwnListeners,

@@ -25,6 +25,11 @@ export function listenOn<Data>(fd: number, handlers: Handlers<Data>, data: Data)
   return Bun.listen(options as unknown as Bun.TCPSocketListenOptions<Data>)
 }
 
+/** The descriptor that Bun serves; -1 once it has stopped. */
+export function listeningDescriptor<Data>(listener: BunListener<Data>): number {
+  return (listener as unknown as { readonly fd: number }).fd
+}
+
 /** Takes over a connecting descriptor: `open` comes at once, the first `drain` means that it is connected. */
 export function connectOn(fd: number, handlers: Handlers<Side>, side: Side): Promise<Socket> {
   const options = { fd, socket: handlers, data: side, allowHalfOpen: true }

@@ -61,7 +61,7 @@ export class Connection implements Timed, PrereadHost {
   reason: string | undefined = undefined
   logs: Record<string, unknown>[] | undefined = undefined
   /** Tick of the last byte in either direction. */
-  activeAt = 0
+  activeAt: number
   decidedAt: number | undefined = undefined
   connectedAt: number | undefined = undefined
   /** Ticks after which a relay without a byte ends. */
@@ -101,6 +101,7 @@ export class Connection implements Timed, PrereadHost {
     this.openedAt = Date.now()
     this.started = performance.now()
     this.sequence = path.next()
+    this.activeAt = path.wheel.refresh()
     path.live.add(this)
     listener.active++
     plan.usage.acquire()
@@ -120,16 +121,19 @@ export class Connection implements Timed, PrereadHost {
     this.path.wheel.schedule(this, milliseconds)
   }
 
+  scheduleAt(tick: number): void {
+    this.path.wheel.scheduleAt(this, tick)
+  }
+
   expire(): void {
     this.path.stages.expire(this)
   }
 
-  now(): number {
-    return this.path.wheel.now
-  }
-
-  wake(milliseconds: number): void {
-    this.schedule(milliseconds)
+  wake(milliseconds: number): number {
+    const { wheel } = this.path
+    const tick = wheel.refresh() + wheel.ticks(milliseconds)
+    if (this.slot < 0 || tick < this.due) this.scheduleAt(tick)
+    return tick
   }
 
   waiting(waits: boolean): void {

@@ -12,6 +12,8 @@ import { Wheel } from "./wheel.ts"
 export interface Settings {
   /** Connections at one time, at most. */
   readonly maxConnections: number
+  /** The limit of descriptors that this follows from. */
+  readonly descriptors: number
   /** Milliseconds for a policy that waits. */
   readonly policyDeadline: number
   /** Dial link-local addresses (cloud metadata services live there). */
@@ -55,6 +57,17 @@ export interface Stages {
   readonly letGo: (connection: Connection) => void
 }
 
+/** 256 descriptors are no connections: files, sockets of our own, attempts to connect that run beside others. */
+const SPARE_DESCRIPTORS = 256
+/** As many listening sockets as that leaves room for; more of them take the place of connections. */
+const SPARE_FOR_LISTENERS = 64
+
+/** How many connections a limit of descriptors carries: each takes two. */
+export function connectionCap(descriptors: number, listeningSockets = 0): number {
+  const taken = SPARE_DESCRIPTORS + Math.max(0, listeningSockets - SPARE_FOR_LISTENERS)
+  return Math.max(1, Math.floor((descriptors - taken) / 2))
+}
+
 export class DataPath {
   readonly stages: Stages
   readonly settings: Settings
@@ -63,6 +76,7 @@ export class DataPath {
   readonly live = new Set<Connection>()
   /** Connections accepted since the start. */
   accepted = 0
+  listeningSockets = 0
   /** Clients that are being held by a `delay`. */
   delayed = 0
   /** Attempts that run beside another attempt of the same connection. */
@@ -78,6 +92,12 @@ export class DataPath {
     this.stages = stages
     this.settings = settings
     this.exits = exits
+  }
+
+  /** Connections at one time, at most, with the listening sockets that there are. */
+  get cap(): number {
+    const { maxConnections, descriptors } = this.settings
+    return Math.min(maxConnections, connectionCap(descriptors, this.listeningSockets))
   }
 
   /** Ends what would only hold up a shutdown: clients that are held or linger. */

@@ -8,7 +8,6 @@ import { carryOut } from "./carry-out.ts"
 import type { Outcome } from "./data-path.ts"
 import { refuse } from "./ending.ts"
 import { ConnectionView } from "./view.ts"
-import { TICK } from "./wheel.ts"
 
 /** A policy that waits. */
 export class Deciding {
@@ -25,7 +24,7 @@ export class Deciding {
     const { wheel, settings } = connection.path
     const deadline = Math.max(0, (policy.deadline ?? settings.policyDeadline) - spent)
     connection.schedule(deadline)
-    this.due = wheel.now + wheel.ticks(deadline) + 1
+    this.due = wheel.now + wheel.ticks(deadline)
     // It may have begun to wait for the client before it returned its promise.
     if (connection.preread?.awaited === true) this.heldSince = wheel.now
   }
@@ -44,12 +43,13 @@ export class Deciding {
     else if (this.heldSince !== undefined) {
       this.due += now - this.heldSince
       this.heldSince = undefined
+      this.connection.scheduleAt(this.due)
     }
   }
 
-  /** Milliseconds until the deadline; `undefined` while the clock stands still. 0: over. */
-  left(): number | undefined {
-    return this.heldSince === undefined ? Math.max(0, this.due - this.connection.path.wheel.now) * TICK : undefined
+  /** The tick of the deadline; `undefined` while the clock stands still. */
+  get deadline(): number | undefined {
+    return this.heldSince === undefined ? this.due : undefined
   }
 }
 
@@ -124,12 +124,13 @@ function wait(connection: Connection, index: number, policy: PolicyVersion, valu
 /** A deadline of the deciding stage has come: the policy's, or that of bytes it waits for. */
 export function expireDeciding(connection: Connection): void {
   const { deciding, preread, path } = connection
-  const forClient = preread?.expire(path.wheel.now)
+  const { now } = path.wheel
+  const forClient = preread?.expire(now) ?? Number.POSITIVE_INFINITY
   // A wait that was rejected just now may have settled the policy.
   if (connection.deciding !== deciding || deciding === undefined) return
-  const left = deciding.left()
-  if (left === 0) return timedOut(connection, deciding)
-  connection.schedule(Math.min(forClient ?? Number.POSITIVE_INFINITY, left ?? path.settings.policyDeadline))
+  const { deadline } = deciding
+  if (deadline !== undefined && now >= deadline) return timedOut(connection, deciding)
+  connection.scheduleAt(Math.min(forClient, deadline ?? Number.POSITIVE_INFINITY))
 }
 
 function timedOut(connection: Connection, deciding: Deciding): void {

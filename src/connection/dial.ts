@@ -8,7 +8,6 @@ import { connectOn, dialAddress, dialPath, type Socket } from "./bun-socket.ts"
 import { State, type Connection } from "./connection.ts"
 import { Side } from "./side.ts"
 import { orderOf } from "./target-order.ts"
-import { TICK } from "./wheel.ts"
 
 /** 5 s for one target: name and connect. */
 const CONNECT_TIMEOUT = 5000
@@ -73,7 +72,7 @@ export class Dial {
     const { wheel, exits } = connection.path
     this.target = target
     this.address = undefined
-    this.due = wheel.now + wheel.ticks(this.timeout) + 1
+    this.due = wheel.now + wheel.ticks(this.timeout)
     connection.schedule(this.timeout)
     if (target.kind === "unix") return this.attemptPath(target.path)
     if (target.ip !== undefined) return this.tryAddresses([target.ip])
@@ -103,7 +102,7 @@ export class Dial {
       const ip = this.addresses[this.nextAddress++]!
       if (!this.attemptIp(ip)) continue
       const { wheel } = this.connection.path
-      this.staggered = wheel.now + wheel.ticks(STAGGER) + 1
+      this.staggered = wheel.now + wheel.ticks(STAGGER)
       if (this.nextAddress < this.addresses.length) this.connection.schedule(STAGGER)
       return true
     }
@@ -219,7 +218,7 @@ export class Dial {
       else this.staggered = wheel.now + wheel.ticks(STAGGER)
     }
     const soonest = this.nextAddress < this.addresses.length ? Math.min(this.due, this.staggered) : this.due
-    this.connection.schedule(Math.max(0, soonest - wheel.now) * TICK)
+    this.connection.scheduleAt(soonest)
   }
 }
 

@@ -3,7 +3,6 @@
 import type { CloseReason } from "../policy/connection.ts"
 import type { Deny } from "../policy/decision.ts"
 import { State, type ClosedBy, type Connection } from "./connection.ts"
-import { TICK } from "./wheel.ts"
 
 /** A lingering client has 5 s to send something or its FIN. */
 const LINGER_SILENCE = 5000
@@ -91,7 +90,7 @@ export function expireLinger(connection: Connection): void {
   const now = connection.path.wheel.now
   const due = Math.min(connection.activeAt + connection.path.wheel.ticks(LINGER_SILENCE), connection.until)
   if (now >= due) return connection.finish(connection.closeReason!, connection.closedBy)
-  connection.schedule((due - now) * TICK)
+  connection.scheduleAt(due)
 }
 
 /** At a shutdown: nobody waits for a tarpit or a linger. */

@@ -18,6 +18,7 @@ import {
   descriptor,
   handlersFor,
   listenAt,
+  listeningDescriptor,
   listenOn,
   remoteAddress,
   type BunListener,
@@ -53,8 +54,8 @@ export class Listener {
 export class ListeningSocket {
   readonly bind: Bind
   readonly path: DataPath
-  /** Kept beside the one that Bun serves, so that accepting can stop without losing who waits; -1 where there are no descriptors. */
-  readonly fd: number
+  /** The descriptor while nobody serves it: accepting can stop without losing who waits. -1 while Bun has it. */
+  private idle = -1
   /** By local address; the family wildcards and `"*"` are keys too. */
   private listeners = new Map<string, Listener>()
   private only: Listener | undefined = undefined
@@ -66,16 +67,17 @@ export class ListeningSocket {
   constructor(path: DataPath, bind: Bind, besides: readonly number[]) {
     this.path = path
     this.bind = bind
-    this.fd = available ? acquire(bind, besides) : -1
-    if (!available) this.serving = this.listenByBun()
+    if (available) this.idle = acquire(bind, besides)
+    else this.serving = this.listenByBun()
     this.address = available
-      ? boundTo(this.fd)
+      ? boundTo(this.idle)
       : bind.kind === "unix"
         ? `unix:${bind.path}`
         : `${bind.address}:${this.serving!.port}`
     // A specific address is the local address of every connection: no need to ask for it each time.
     const specific = bind.kind === "tcp" && bind.address !== "*" && parseIp(bind.address)
-    this.local = specific && (specific.a | specific.b | specific.c | specific.d) !== 0 ? localName(this.fd) : undefined
+    this.local =
+      specific && (specific.a | specific.b | specific.c | specific.d) !== 0 ? localName(this.idle) : undefined
   }
 
   /** Which listeners it serves from now on. */
@@ -95,25 +97,36 @@ export class ListeningSocket {
     return this.serving === undefined
   }
 
+  /** The listening descriptor; -1 where there are no descriptors. */
+  get fd(): number {
+    return available && this.serving !== undefined ? listeningDescriptor(this.serving) : this.idle
+  }
+
   resume(): void {
     if (this.serving !== undefined) return
     if (!available) {
       this.serving = this.listenByBun()
       return
     }
-    this.serving = listenOn(duplicate(this.fd), handlers, this)
+    this.serving = listenOn(this.idle, handlers, this)
+    this.idle = -1
     // Bun has set its own.
     setBacklog(this.fd, BACKLOG)
   }
 
+  /** Stops accepting; clients wait in the backlog. @throws SocketError when there is no descriptor left to keep it by */
   pause(): void {
-    this.serving?.stop()
+    if (this.serving === undefined) return
+    if (available) this.idle = duplicate(this.fd)
+    this.serving.stop()
     this.serving = undefined
   }
 
   close(): void {
-    this.pause()
-    if (this.fd >= 0) closeDescriptor(this.fd)
+    this.serving?.stop()
+    this.serving = undefined
+    if (this.idle >= 0) closeDescriptor(this.idle)
+    this.idle = -1
   }
 
   /** The listener for a local address: exact, then its family's wildcard, then all. */

@@ -71,6 +71,7 @@ export class Listeners {
       else this.listeners.delete(key)
     }
     this.assign()
+    this.path.listeningSockets = this.sockets.size
     if (this.down().length > 0) this.retryLater()
   }
 
@@ -239,7 +240,7 @@ export class Listeners {
   }
 
   private accepted(listener: Listener): void {
-    if (this.path.live.size >= this.path.settings.maxConnections) {
+    if (this.path.live.size >= this.path.cap) {
       this.full = true
       for (const socket of this.sockets.values()) socket.pause()
     } else if (listener.full && listener.socket?.single === true) listener.socket.pause()
@@ -247,7 +248,7 @@ export class Listeners {
 
   private ended(listener: Listener): void {
     if (this.full) {
-      if (this.path.live.size > this.path.settings.maxConnections * RESUME_SHARE) return
+      if (this.path.live.size > this.path.cap * RESUME_SHARE) return
       this.full = false
       for (const [key, socket] of this.sockets) if (!this.leaving.has(key)) this.serve(socket)
       return

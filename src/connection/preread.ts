@@ -3,7 +3,6 @@
 import { milliseconds } from "../policy/duration.ts"
 import { PREREAD_DEADLINE, PREREAD_LIMIT, PrereadTimeout, PrereadTooLarge } from "../policy/preread.ts"
 import type { Side } from "./side.ts"
-import { TICK } from "./wheel.ts"
 
 interface Waiter {
   readonly bytes: number
@@ -16,10 +15,8 @@ interface Waiter {
 /** What a preread tells its connection. */
 export interface PrereadHost {
   readonly client: Side
-  /** The wheel's tick. */
-  now(): number
-  /** Look at the deadlines again in this many milliseconds, or earlier. */
-  wake(milliseconds: number): void
+  /** Look at the deadlines again in this many milliseconds, or earlier; returns the wheel's tick of then. */
+  wake(milliseconds: number): number
   /** The gateway has begun (true) or stopped (false) to wait for the client: the policy's clock stands still meanwhile. */
   waiting(waits: boolean): void
 }
@@ -66,10 +63,8 @@ export class Preread {
     if (this.size >= n || this.host.client.ended) return Promise.resolve(this.copy())
     const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>()
     const waited = within === undefined ? PREREAD_DEADLINE : milliseconds(within, "within")
-    const due = this.host.now() + Math.ceil(waited / TICK) + 1
     if (this.waiters.length === 0) this.host.waiting(true)
-    this.waiters.push({ bytes: n, due, waited, resolve, reject })
-    this.host.wake(waited)
+    this.waiters.push({ bytes: n, due: this.host.wake(waited), waited, resolve, reject })
     return promise
   }
 
@@ -97,7 +92,7 @@ export class Preread {
     return chunks
   }
 
-  /** Rejects the waits whose time is over; returns milliseconds until the next is due, if any waits. */
+  /** Rejects the waits whose time is over; returns the tick at which the next is due, if any waits. */
   expire(now: number): number | undefined {
     const late = this.waiters.filter((waiter) => waiter.due <= now)
     if (late.length > 0) this.settle(this.waiters.filter((waiter) => waiter.due > now))
@@ -106,9 +101,7 @@ export class Preread {
         new PrereadTimeout(`the client sent ${this.size} of ${waiter.bytes} bytes within ${waiter.waited} ms`),
       )
     }
-    return this.waiters.length === 0
-      ? undefined
-      : Math.max(0, Math.min(...this.waiters.map((waiter) => waiter.due)) - now) * TICK
+    return this.waiters.length === 0 ? undefined : Math.min(...this.waiters.map((waiter) => waiter.due))
   }
 
   /** The connection is over. */

@@ -6,7 +6,6 @@ import { State } from "./connection.ts"
 import { tryNextTarget } from "./dial.ts"
 import { releaseHeld } from "./ending.ts"
 import type { Side } from "./side.ts"
-import { TICK } from "./wheel.ts"
 
 /** 5 minutes without a byte in either direction. */
 export const IDLE_TIMEOUT = 300_000
@@ -41,12 +40,11 @@ export function startRelay(connection: Connection, upstream: Side): void {
 
 function maxDurationEnds(connection: Connection, maxDuration: number): number {
   const left = maxDuration - (performance.now() - connection.started)
-  return connection.path.wheel.now + Math.max(1, Math.ceil(left / TICK))
+  return connection.path.wheel.now + connection.path.wheel.ticks(Math.max(0, left))
 }
 
 function scheduleRelay(connection: Connection): void {
-  const due = Math.min(connection.activeAt + connection.idle, connection.until)
-  connection.schedule(Math.max(0, due - connection.path.wheel.now) * TICK)
+  connection.scheduleAt(Math.min(connection.activeAt + connection.idle, connection.until))
 }
 
 /**

@@ -19,23 +19,34 @@ export interface Timed {
 }
 
 export class Wheel {
-  /** The current tick. Stale while nothing is scheduled. */
+  /** The current tick, as of the last turn or {@link refresh}. */
   now = 0
+  /** The last tick whose slot was looked at. */
+  private turned = 0
   private readonly slots: Timed[][] = Array.from({ length: SLOTS }, () => [])
   private size = 0
   private readonly started = performance.now()
   private timer: Timer | undefined = undefined
   private readonly turn = () => this.advance()
 
+  /** Looks at the clock: nothing turns while nothing is scheduled, and what counts from an old tick would be early. */
+  refresh(): number {
+    return (this.now = Math.max(this.now, this.tick()))
+  }
+
   /** Sets the deadline `milliseconds` from now. */
   schedule(entry: Timed, milliseconds: number): void {
+    this.scheduleAt(entry, this.refresh() + this.ticks(milliseconds))
+  }
+
+  /** Sets the deadline to a tick; one that has gone by comes with the next. */
+  scheduleAt(entry: Timed, tick: number): void {
     if (this.timer === undefined) this.start()
-    // One more tick: the current one has partly gone by.
-    entry.due = this.now + Math.ceil(milliseconds / TICK) + 1
+    entry.due = Math.max(tick, this.turned + 1)
     if (entry.slot >= 0) {
       // A later deadline stays in its earlier slot and is moved on when that comes around.
-      const passes = ((((entry.slot - this.now - 1) % SLOTS) + SLOTS) % SLOTS) + 1
-      if (this.now + passes <= entry.due) return
+      const passes = ((((entry.slot - this.turned - 1) % SLOTS) + SLOTS) % SLOTS) + 1
+      if (this.turned + passes <= entry.due) return
       this.remove(entry)
     }
     this.insert(entry)
@@ -53,9 +64,9 @@ export class Wheel {
     this.size--
   }
 
-  /** Milliseconds as the wheel counts them, for comparing with `now`. */
+  /** Ticks after which so many milliseconds have gone by for certain, whenever in the current tick they began. */
   ticks(milliseconds: number): number {
-    return Math.ceil(milliseconds / TICK)
+    return Math.ceil(milliseconds / TICK) + 1
   }
 
   stop(): void {
@@ -76,7 +87,7 @@ export class Wheel {
   }
 
   private start(): void {
-    this.now = Math.max(this.now, this.tick())
+    this.turned = this.refresh()
     this.timer = setInterval(this.turn, TICK)
     this.timer.unref()
   }
@@ -86,10 +97,11 @@ export class Wheel {
     if (this.size === 0) return this.stop()
     const until = this.tick()
     // After a stop of the whole process each slot is looked at once, not once per missed turn.
-    if (until - this.now > SLOTS) this.now = until - SLOTS
-    while (this.now < until && this.size > 0) {
-      this.now++
-      const slot = this.slots[this.now % SLOTS]!
+    if (until - this.turned > SLOTS) this.turned = until - SLOTS
+    this.now = until
+    while (this.turned < until && this.size > 0) {
+      this.turned++
+      const slot = this.slots[this.turned % SLOTS]!
       for (let i = slot.length - 1; i >= 0; i--) {
         const entry = slot[i]
         // An entry that expires may take others of the slot away.
@@ -99,6 +111,6 @@ export class Wheel {
         else this.insert(entry)
       }
     }
-    this.now = Math.max(this.now, until)
+    this.turned = until
   }
 }

@@ -67,6 +67,7 @@ export function snapshotOf(policies: readonly TestPolicy[]): Snapshot {
 
 const defaults: Settings = {
   maxConnections: 5000,
+  descriptors: 20_000,
   policyDeadline: 5000,
   allowLinkLocal: false,
   allowOwnListeners: false,
