@@ -1,6 +1,7 @@
 // Says which policy an error comes from: an unhandled rejection, a throw in a timer, a failed answer.
 import { relative } from "node:path"
 import { shownPath, shownPlace } from "./diagnostic.ts"
+import { placeOfExport } from "./failure.ts"
 import type { Frame, Instances } from "./instances.ts"
 import type { PolicyVersion } from "./snapshot.ts"
 import type { Version } from "./version.ts"
@@ -19,19 +20,31 @@ const MOST_STRAYS = 1000
 /** Failures of code that no live version has: a timer of an old version that nobody stopped. */
 const strays = new Map<string, PolicyVersion["failures"]>()
 
-/** The policy whose file is in the stack of the error, or of one of its causes. */
+/** The policy whose file is in the stack of the error, or of one of its causes; else `asked`. */
 export function attribute(
   error: unknown,
   folder: string,
   instances: Instances,
   versions: Iterable<Version>,
+  asked?: PolicyVersion,
 ): Attribution | undefined {
   let at = error
   for (let depth = 0; depth < DEEPEST_CAUSE && at instanceof Error; depth++, at = at.cause) {
     const found = byStack(at.stack ?? "", folder, instances, versions)
     if (found !== undefined) return found
   }
-  return undefined
+  return asked === undefined ? undefined : byName(asked, versions)
+}
+
+/**
+ * JavaScriptCore leaves no line of a function that ended in `return route("db")`: a call in that place takes the
+ * function's place on the stack. The function itself is the nearest that can be named then.
+ */
+function byName(policy: PolicyVersion, versions: Iterable<Version>): Attribution {
+  const version = [...versions].find(({ failures }) => failures === policy.failures)
+  if (version === undefined) return { policy }
+  const { module } = version.facts.held.entry
+  return { policy, position: shownPlace(placeOfExport(module, "on_tcp_connect")) }
 }
 
 function byStack(

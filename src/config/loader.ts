@@ -11,7 +11,7 @@ import { digestOf, ModuleGraph, reach, type Node } from "./module-graph.ts"
 import { Plans } from "./plans.ts"
 import { install } from "./plugin.ts"
 import { choose, drop, reject, stateOf, take, type Found, type Known, type Turn } from "./selection.ts"
-import type { Snapshot } from "./snapshot.ts"
+import type { PolicyVersion, Snapshot } from "./snapshot.ts"
 import { GivenUp, Version, within, type Releasing } from "./version.ts"
 
 export interface LoaderOptions {
@@ -100,9 +100,12 @@ export class Loader {
     return [...new Set([this.folder, ...this.graph.folders()])]
   }
 
-  /** Which policy an error comes from, by its stack, and where it was thrown. */
-  attribute(error: unknown): Attribution | undefined {
-    return attribute(error, this.folder, this.instances, this.versions)
+  /**
+   * Which policy an error comes from, by its stack, and where it was thrown.
+   * @param asked the policy that threw it, when that is known: the stack may not have a line of it
+   */
+  attribute(error: unknown, asked?: PolicyVersion): Attribution | undefined {
+    return attribute(error, this.folder, this.instances, this.versions, asked)
   }
 
   private async run(retryFailed: boolean): Promise<Loaded> {
