@@ -31,35 +31,36 @@ export async function explain(options: ExplainOptions): Promise<number> {
   } catch (error) {
     return fail(`--bytes: ${error instanceof Error ? error.message : String(error)}`)
   }
+  const facts = { to, ...(from === undefined ? {} : { from }), ...(sent === undefined ? {} : { bytes: sent }) }
+  let family: string
+  try {
+    family = simulate(facts).connection.client.family
+  } catch (error) {
+    if (error instanceof FactsInvalid) return fail(`--${error.message}`)
+    throw error
+  }
   const opened = await open(folder)
   if (opened.problems.length > 0) {
     for (const problem of opened.problems) complain(`${renderDiagnostic(problem, paintErr)}\n`)
     complain("The gateway would not start with these policies.")
     return UNUSABLE
   }
-  try {
-    // Made once before the listener is known, so that facts which make no connection are said first.
-    const facts = { to, ...(from === undefined ? {} : { from }), ...(sent === undefined ? {} : { bytes: sent }) }
-    const { client } = simulate(facts).connection
-    const plans = [...opened.snapshot.listeners.values()]
-    const plan = listenerFor(plans, to, client.family)
-    if (plan === undefined) return nobodyListens(plans, to)
-    return await explainAt(opened, plan, simulate(facts, { name: plan.name, url: plan.url }))
-  } catch (error) {
-    if (error instanceof FactsInvalid) return fail(`--${error.message}`)
-    throw error
-  }
+  const plans = [...opened.snapshot.listeners.values()]
+  const plan = listenerFor(plans, to, family)
+  if (plan === undefined) return nobodyListens(plans, to)
+  return explainAt(opened, plan, simulate(facts, { name: plan.name, url: plan.url }))
 }
 
 /**
  * The listener that the connection meets, most specific first: its address, every address of its family, every address.
- * Without an address in `to`, a listener on every address, else the only one on the port.
+ * Where `to` has no address, one of the latter two, else the only listener on the port.
  */
 function listenerFor(plans: readonly ListenerPlan[], to: string, family: string): ListenerPlan | undefined {
   const { bind } = listenerOf(to)
   if (bind.kind === "unix") return plans.find((plan) => plan.bind.kind === "unix" && plan.bind.path === bind.path)
   const onPort = plans.filter((plan) => plan.bind.kind === "tcp" && plan.bind.port === bind.port)
-  const addresses = [bind.address, family === "IPv4" ? "0.0.0.0" : "::", "*"]
+  const wildcards = [family === "IPv4" ? "0.0.0.0" : "::", "*"]
+  const addresses = bind.address === "*" ? wildcards : [bind.address, ...wildcards]
   for (const address of addresses) {
     const plan = onPort.find((plan) => plan.bind.kind === "tcp" && plan.bind.address === address)
     if (plan !== undefined) return plan

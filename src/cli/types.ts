@@ -21,14 +21,15 @@ interface Problem extends Place {
 
 /**
  * Type-checks policies, and other files of their folder: their tests.
- * @param policies absolute paths; each must satisfy `Policy`
+ * @param policies absolute paths; each must satisfy `Policy`, except JavaScript, which is only checked as an import
  * @param others absolute paths
  */
 export async function checkTypes(policies: readonly string[], others: readonly string[]): Promise<Diagnostic[]> {
   // TypeScript follows symbolic links; people are told the names that they know.
   const known = new Map<string, string>()
   for (const path of [...others, ...policies]) known.set(await realpath(path), path)
-  const real = await Promise.all(policies.map((path) => realpath(path)))
+  const typed = policies.filter((path) => /\.m?ts$/.test(path))
+  const real = await Promise.all(typed.map((path) => realpath(path)))
   const work = await realpath(await mkdtemp(join(tmpdir(), "tidegate-types-")))
   try {
     const check = (files: readonly string[]) =>

@@ -2,7 +2,7 @@
 // what the client would still have to send never comes.
 import { formatIp, parseIp, type Ip } from "./address.ts"
 import { inlineCidrs, type CidrSet } from "./cidr.ts"
-import type { Client, Connection, PeekOptions } from "./connection.ts"
+import type { Client, Connection, Endpoint, PeekOptions } from "./connection.ts"
 import { milliseconds } from "./duration.ts"
 import { identity, parseListen, type ListenEntry } from "./listen.ts"
 import { LogFields } from "./log-fields.ts"
@@ -67,30 +67,62 @@ export function simulate(facts: Facts, met?: Connection["listener"]): Simulated 
   const from = listener.bind.kind === "unix" ? undefined : clientOf(facts.from)
   const controller = new AbortController()
   const log = new LogFields()
-  const connection: Connection = {
-    id: `simulated-${++count}`,
-    client: client(from),
-    server:
-      listener.bind.kind === "unix"
-        ? { address: undefined, port: undefined }
-        : { address: serverAddress(listener.bind.address, from!.ip), port: listener.bind.port },
-    listener: met ?? { name: identity(listener.bind, "").replace(/^tcp:/, ""), url: listener.url },
-    openedAt: at,
-    vars: new Map(),
-    signal: controller.signal,
-    dryRun: true,
-    peek: (n, options) => peek(sent, facts.closed === true, n, options),
-    log: (fields) => log.add(fields),
-  }
+  const connection = new SimulatedConnection(
+    {
+      client: client(from),
+      server:
+        listener.bind.kind === "unix"
+          ? { address: undefined, port: undefined }
+          : { address: serverAddress(listener.bind.address, from!.ip), port: listener.bind.port },
+      listener: met ?? { name: identity(listener.bind, "").replace(/^tcp:/, ""), url: listener.url },
+      openedAt: at,
+      signal: controller.signal,
+    },
+    { bytes: sent, closed: facts.closed === true },
+    log,
+  )
   return { connection, log, abort: (reason) => controller.abort(reason) }
 }
 
-async function peek(sent: Uint8Array, closed: boolean, n: number, options: PeekOptions = {}): Promise<Uint8Array> {
-  const size = peekSize(n)
-  const within = options.within === undefined ? PREREAD_DEADLINE : milliseconds(options.within, "peek: within")
-  // A copy: what a policy does to its bytes is not what the upstream gets.
-  if (sent.length >= size || closed) return sent.slice()
-  throw new PrereadTimeout(`peek: the client sent ${sent.length} of ${size} bytes within ${within} ms`)
+/** A class, as the data path's is: what a policy takes off its connection fails in a test too. */
+class SimulatedConnection implements Connection {
+  readonly id = `simulated-${++count}`
+  readonly client: Client
+  readonly server: Endpoint
+  readonly listener: Connection["listener"]
+  readonly openedAt: Date
+  readonly vars = new Map<string, unknown>()
+  readonly signal: AbortSignal
+  readonly dryRun = true
+  readonly #sent: { readonly bytes: Uint8Array; readonly closed: boolean }
+  readonly #log: LogFields
+
+  constructor(
+    known: Pick<Connection, "client" | "server" | "listener" | "openedAt" | "signal">,
+    sent: { readonly bytes: Uint8Array; readonly closed: boolean },
+    log: LogFields,
+  ) {
+    this.client = known.client
+    this.server = known.server
+    this.listener = known.listener
+    this.openedAt = known.openedAt
+    this.signal = known.signal
+    this.#sent = sent
+    this.#log = log
+  }
+
+  async peek(n: number, options: PeekOptions = {}): Promise<Uint8Array> {
+    const { bytes, closed } = this.#sent
+    const size = peekSize(n)
+    const within = options.within === undefined ? PREREAD_DEADLINE : milliseconds(options.within, "peek: within")
+    // A copy: what a policy does to its bytes is not what the upstream gets.
+    if (bytes.length >= size || closed) return bytes.slice()
+    throw new PrereadTimeout(`the client sent ${bytes.length} of ${size} bytes within ${within} ms`)
+  }
+
+  log(fields: Record<string, unknown>): void {
+    this.#log.add(fields)
+  }
 }
 
 function bytesOf(bytes: unknown): Uint8Array {

@@ -90,29 +90,29 @@ describe("facts that make no connection", () => {
 
 describe("peek", () => {
   test("gives everything that was sent, as soon as there is enough", async () => {
-    const { peek } = connection({ bytes: "hello" })
-    expect(new TextDecoder().decode(await peek(1))).toBe("hello")
-    expect(await peek(5)).toHaveLength(5)
+    const client = connection({ bytes: "hello" })
+    expect(new TextDecoder().decode(await client.peek(1))).toBe("hello")
+    expect(await client.peek(5)).toHaveLength(5)
   })
 
   test("gives each caller a copy of its own", async () => {
     const sent = new Uint8Array([1, 2, 3])
-    const { peek } = connection({ bytes: sent })
-    ;(await peek(3)).fill(0)
+    const client = connection({ bytes: sent })
+    ;(await client.peek(3)).fill(0)
     sent.fill(9)
-    expect(await peek(3)).toEqual(new Uint8Array([1, 2, 3]))
+    expect(await client.peek(3)).toEqual(new Uint8Array([1, 2, 3]))
   })
 
   test("rejects at once when the client sends no more, and gives what there is after its FIN", async () => {
-    expect(connection({ bytes: "hi" }).peek(3, { within: "1 minute" })).rejects.toThrow(PrereadTimeout)
+    await expect(connection({ bytes: "hi" }).peek(3, { within: "1 minute" })).rejects.toThrow(PrereadTimeout)
     expect(await connection({ bytes: "hi", closed: true }).peek(3)).toHaveLength(2)
     expect(await connection({ closed: true }).peek(1)).toHaveLength(0)
   })
 
   test("rejects, and never throws, for what cannot be asked", async () => {
-    expect(connection().peek(16_385)).rejects.toThrow(PrereadTooLarge)
-    expect(connection().peek(-1)).rejects.toThrow(RangeError)
-    expect(connection({ bytes: "x" }).peek(1, { within: "soon" })).rejects.toThrow("peek: within")
+    await expect(connection().peek(16_385)).rejects.toThrow(PrereadTooLarge)
+    await expect(connection().peek(-1)).rejects.toThrow(RangeError)
+    await expect(connection({ bytes: "x" }).peek(1, { within: "soon" })).rejects.toThrow("peek: within")
   })
 })
 

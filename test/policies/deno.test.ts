@@ -1,0 +1,23 @@
+import { expect, test } from "bun:test"
+import { join } from "node:path"
+import { folder, ROOT, run } from "../helper/cli.ts"
+import { deno } from "../helper/deno.ts"
+
+/** A cache of its own and no registry: everything comes from node_modules. */
+const offline = async (...args: string[]) => {
+  await using cache = await folder()
+  const env = { DENO_DIR: join(cache.path, "cache"), NPM_CONFIG_REGISTRY: "http://127.0.0.1:1" }
+  return await run([deno!, ...args], { cwd: ROOT, env })
+}
+
+test.concurrent.skipIf(deno === undefined)("deno check passes over the shipped policies and their tests", async () => {
+  const { code, stderr } = await offline("check", "policies/", "policies/examples")
+  expect(stderr).toContain("policies/examples/with-effect.ts")
+  expect(code).toBe(0)
+})
+
+test.concurrent.skipIf(deno === undefined)("deno test passes over the tests of the shipped policies", async () => {
+  const { code, stdout } = await offline("test", "policies/")
+  expect(stdout).toContain(" 0 failed")
+  expect(code).toBe(0)
+})

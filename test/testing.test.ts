@@ -1,0 +1,206 @@
+import { describe, expect, test } from "bun:test"
+import { Effect } from "effect"
+import { deny, next, respond, route, type Connection, type Policy } from "../src/index.ts"
+import { bodyBytes, bodyText, connect, FactsInvalid, PolicyFailed } from "../src/testing.ts"
+import * as hello from "../policies/hello.ts"
+
+const facts = { from: "203.0.113.9", to: "tcp://:5432" } as const
+const passing = () => next
+
+const logging = (connection: Connection) => {
+  connection.log({ a: 1, b: 1 })
+  connection.log({ b: 2 })
+  connection.vars.set("user", "ana")
+  return next
+}
+
+const reporting = async (connection: Connection) => {
+  const { client, dryRun, listener, openedAt, server } = connection
+  return respond(JSON.stringify([client, server, listener, openedAt, dryRun, [...(await connection.peek(2))]]))
+}
+
+const using = (setup: () => unknown) => ({
+  setup,
+  on_tcp_connect: (_: Connection, resources: { name: string }) => respond(resources.name),
+})
+
+const named = async (setup: () => unknown) => bodyText((await connect(using(setup) as Policy, facts)).decision)
+
+async function* chunks() {
+  yield "a"
+  yield new Uint8Array([98, 0xc3])
+  yield new Uint8Array([0xa9])
+}
+
+function* endless() {
+  for (;;) yield "x".repeat(1024 * 1024)
+}
+
+describe("what is tested", () => {
+  test("a module", async () => {
+    const { decision, log, vars } = await connect(hello, { from: "203.0.113.9" })
+    expect(decision).toEqual(respond("Hello 203.0.113.9, this is Tidegate.\n"))
+    expect(log).toEqual({})
+    expect(vars).toEqual(new Map())
+  })
+
+  test("a default export, which keeps its own this", async () => {
+    const policy = {
+      greeting: "hi",
+      on_tcp_connect() {
+        return respond(this.greeting)
+      },
+    }
+    expect((await connect(policy, facts)).decision).toEqual(respond("hi"))
+  })
+
+  test("a function", async () => {
+    expect((await connect(() => next, facts)).decision).toBe(next)
+    expect((await connect(async () => deny("no"), facts)).decision).toEqual(deny("no"))
+  })
+
+  test.each([
+    [{}, "on_tcp_connect is missing"],
+    [{ on_tcp_conect: passing }, 'did you mean "on_tcp_connect"?'],
+    [{ on_tcp_connect: 5 }, "expected a function, found 5"],
+    [{ on_tcp_connect: passing, listen: ":5432" }, 'did you mean "tcp://:5432"?'],
+    [{ on_tcp_connect: passing, deadline: "soon" }, "not a duration"],
+  ])("%p is no policy", async (policy, why) => {
+    await expect(connect(policy as never, facts)).rejects.toThrow(why)
+  })
+})
+
+describe("what it gives", () => {
+  test("the fields of all log calls, merged, and the vars", async () => {
+    const { log, vars } = await connect(logging, facts)
+    expect(log).toEqual({ a: 1, b: 2 })
+    expect(vars).toEqual(new Map([["user", "ana"]]))
+  })
+
+  test("the facts reach the policy", async () => {
+    const at = new Date("2026-01-01T00:00:00Z")
+    const { decision } = await connect(reporting, { from: "[2001:db8::1]:4711", to: "tcp://:5432", bytes: "hi", at })
+    expect(JSON.parse(await bodyText(decision))).toEqual([
+      { address: "2001:db8::1", port: 4711, family: "IPv6" },
+      { address: "::1", port: 5432 },
+      { name: "*:5432", url: "tcp://:5432" },
+      "2026-01-01T00:00:00.000Z",
+      true,
+      [104, 105],
+    ])
+  })
+
+  test("the listener is the policy's first where the facts name none", async () => {
+    const policy: Policy = {
+      listen: ["tcp://:1-2", "tcp://:3"],
+      on_tcp_connect: ({ listener }) => respond(listener.url),
+    }
+    expect(await bodyText((await connect(policy, { from: "203.0.113.9" })).decision)).toBe("tcp://:1")
+    await expect(connect(() => next, { from: "203.0.113.9" })).rejects.toThrow("the policy has no listen")
+  })
+
+  test("bad facts reject with FactsInvalid", async () => {
+    await expect(connect(passing, { from: "nobody", to: "tcp://:1" })).rejects.toThrow(FactsInvalid)
+    await expect(connect(passing, { form: "203.0.113.9", to: "tcp://:1" } as never)).rejects.toThrow(
+      'did you mean "from"?',
+    )
+  })
+})
+
+describe("a failing policy rejects, with the close reason", () => {
+  test.each([
+    [
+      "nothing",
+      () => undefined,
+      "policy-failed",
+      "policy-failed: on_tcp_connect returned nothing; write `return next`",
+    ],
+    ["a rejection", () => Promise.reject(new Error("broken")), "policy-failed", "policy-failed: broken"],
+    ["a bad target", () => route("db:5432"), "policy-failed", /did you mean "tcp:\/\/db:5432"/],
+    ["an Effect that fails", () => Effect.fail(new Error("broken")), "policy-failed", "policy-failed: broken"],
+    ["too few bytes", (connection: Connection) => connection.peek(1), "preread-timeout", /0 of 1 bytes/],
+    ["too many bytes", (connection: Connection) => connection.peek(99_999), "preread-too-large", /at most 16384/],
+  ])("%s", async (_, policy, closeReason, message) => {
+    const error: unknown = await connect(policy as never, facts).catch((error) => error)
+    expect(error).toBeInstanceOf(PolicyFailed)
+    expect(error).toMatchObject({ name: "PolicyFailed", closeReason, message: expect.stringMatching(message) })
+  })
+
+  test("no answer within the policy's own deadline", async () => {
+    const policy = { deadline: "5 ms", on_tcp_connect: () => new Promise<never>(() => {}) }
+    await expect(connect(policy, facts)).rejects.toThrow("policy-timeout: no answer within 5 ms")
+  })
+
+  test("the cause is what the policy threw", async () => {
+    const cause = new Error("broken")
+    expect(await connect(() => Promise.reject(cause), facts).catch((error) => error)).toMatchObject({ cause })
+  })
+})
+
+describe("setup", () => {
+  const released: string[] = []
+
+  test("is run, and what it made is released afterwards", async () => {
+    released.length = 0
+    const plain = { name: "plain" }
+    const disposable = { name: "sync", [Symbol.dispose]: () => released.push("sync") }
+    const later = { name: "async", [Symbol.asyncDispose]: async () => released.push("async") }
+    expect(await named(() => plain)).toBe("plain")
+    expect(await named(async () => disposable)).toBe("sync")
+    expect(await named(() => later)).toBe("async")
+    expect(released).toEqual(["sync", "async"])
+  })
+
+  test("of an Effect has a scope, which is closed after the answer", async () => {
+    released.length = 0
+    const scoped = Effect.acquireRelease(Effect.succeed({ name: "scoped" }), ({ name }) =>
+      Effect.sync(() => released.push(name)),
+    )
+    expect(await named(() => scoped)).toBe("scoped")
+    expect(released).toEqual(["scoped"])
+  })
+
+  test("is released also when the policy fails", async () => {
+    released.length = 0
+    const policy = {
+      setup: () => ({ [Symbol.dispose]: () => released.push("x") }),
+      on_tcp_connect: () => Promise.reject(new Error("x")),
+    }
+    await expect(connect(policy, facts)).rejects.toThrow(PolicyFailed)
+    await Promise.allSettled([connect(policy, facts)])
+    expect(released).toContain("x")
+  })
+
+  test("is not run when the resources are given", async () => {
+    const policy = using(() => expect.unreachable()) as Policy
+    expect((await connect(policy, { ...facts, resources: { name: "given" } })).decision).toEqual(respond("given"))
+  })
+
+  test.each([
+    ["throws", () => Promise.reject(new Error("no database"))],
+    ["fails as an Effect", () => Effect.fail(new Error("no database"))],
+  ])("that %s is a failed policy", async (_, setup) => {
+    await expect(connect(using(setup) as Policy, facts)).rejects.toThrow("policy-failed: setup: no database")
+  })
+})
+
+describe("bodies", () => {
+  test.each([
+    ["a text", "é"],
+    ["bytes", new Uint8Array([0xc3, 0xa9])],
+    ["a list", [new Uint8Array([0xc3]), new Uint8Array([0xa9])]],
+  ])("of %s", async (_, body) => {
+    expect(await bodyText(respond(body))).toBe("é")
+    expect(await bodyBytes(respond(body))).toEqual(new Uint8Array([0xc3, 0xa9]))
+  })
+
+  test("of a generator, whose chunks may part a character", async () => {
+    expect(await bodyText(respond(chunks()))).toBe("abé")
+  })
+
+  test("only respond has one, and one that does not end is an error", async () => {
+    await expect(bodyText(deny("x"))).rejects.toThrow("the decision is deny, which has no body")
+    await expect(bodyText(next)).rejects.toThrow(TypeError)
+    await expect(bodyText(respond(endless()))).rejects.toThrow("is it endless?")
+  })
+})
