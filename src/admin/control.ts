@@ -178,7 +178,7 @@ function answerTo(request: string, options: ControlOptions): unknown {
 function send(socket: Bun.Socket<Exchange>): void {
   const { answer, sent } = socket.data
   if (answer === undefined) return
-  socket.data.sent += Math.max(0, socket.write(answer, sent))
+  socket.data.sent += Math.max(0, socket.write(answer.subarray(sent)))
   // Closing drops what Bun has not handed to the kernel yet; the rest goes out on the next drain.
   if (socket.data.sent >= answer.length) socket.end()
 }

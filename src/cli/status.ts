@@ -36,7 +36,7 @@ export async function status(options: StatusOptions): Promise<number> {
     options.ready === true
       ? word
       : options.output === "json"
-        ? printableJson(JSON.stringify(found, null, 2))
+        ? JSON.stringify(found, null, 2).split("\n").map(printableJson).join("\n")
         : table(found, word)
   await Bun.write(Bun.stdout, `${text}\n`)
   return word === "ready" ? 0 : 1

@@ -70,12 +70,13 @@ async function run(work: string, files: readonly string[], policies: readonly st
     throw new Error(`the type check could not be run:\n${output.slice(0, 4000)}`)
   return complaints
     .filter(({ path }) => !path.startsWith(SOURCES) && !path.includes("/node_modules/"))
-    .map((complaint) => (complaint.path === asserted ? unsatisfied(policies, complaint) : complaint))
+    .flatMap((complaint) => (complaint.path === asserted ? unsatisfied(policies, complaint) : [complaint]))
 }
 
 /** The lines before the assertions, which are one per policy and property. */
 const PREAMBLE = `import type { Policy } from "tidegate"
-type Exports<M> = M extends { on_tcp_connect: unknown } ? M : M extends { default: infer D } ? D : M
+type Default<D> = D extends (...args: never[]) => unknown ? { on_tcp_connect: D } : D extends object ? D : {}
+type Exports<M> = Omit<M, "default"> & (M extends { default: infer D } ? Default<D> : {})
 type Made<R> = R extends { "~effect/Effect": { _A: (_: never) => infer A } } ? A : Awaited<R>
 type Resources<M> = Exports<M> extends { setup: () => infer R } ? Made<R> : undefined
 type Expected<M> = Required<Policy<Resources<M>>>
@@ -94,29 +95,30 @@ function assertions(policies: readonly string[]): string {
   return `${PREAMBLE}${[...asserted, ...imports].join("\n")}\n`
 }
 
-/** What an assertion that does not hold says about its policy. */
-function unsatisfied(policies: readonly string[], { line, message }: Problem): Problem {
+/** What an assertion that does not hold says about its policy. That one is no module at all, loading has said. */
+function unsatisfied(policies: readonly string[], { line, message }: Problem): Problem[] {
   const index = (line ?? 0) - FIRST_ASSERTION
   const property = PROPERTIES[index % PROPERTIES.length]
   const path = policies[Math.floor(index / PROPERTIES.length)]
-  if (property === undefined || path === undefined) throw new Error(`the generated type check fails: ${message}`)
+  if (property === undefined || path === undefined) return []
   const returnsNothing = property === "on_tcp_connect" && /Type '(undefined|void)' is not assignable/.test(message)
-  return {
-    ...placeOf(path, property),
-    message: `${property} does not fit the type Policy\n${message}`,
-    ...(returnsNothing ? { hint: "on some path on_tcp_connect returns nothing; write `return next`" } : {}),
-  }
+  const hint = returnsNothing ? { hint: "on some path on_tcp_connect returns nothing; write `return next`" } : {}
+  return [{ ...placeOf(path, property), message: `${property} does not fit the type Policy\n${message}`, ...hint }]
 }
 
-/** Where a policy has this export, or the property of its default export. */
+/** Where a policy has this export, or the property of its default export, or that export itself. */
 function placeOf(path: string, property: Property): Place {
   const text = readFileSync(path, "utf8")
-  const exported = new RegExp(
-    `^[ \\t]*export\\s+(?:(?:async\\s+)?function\\s*\\*?|const|let|var)\\s+(?=${property}\\b)`,
-    "m",
-  )
-  const match = exported.exec(text) ?? new RegExp(`\\b(?=${property}\\b)`).exec(text)
-  return match === null ? { path } : placeAt(path, text, match.index + match[0].length)
+  const patterns = [
+    new RegExp(`^[ \\t]*export\\s+(?:(?:async\\s+)?function\\s*\\*?|const|let|var)\\s+(?=${property}\\b)`, "m"),
+    new RegExp(`\\b(?=${property}\\b)`),
+    /^[ \t]*export\s+(?=default\b)/m,
+  ]
+  for (const pattern of patterns) {
+    const match = pattern.exec(text)
+    if (match !== null) return placeAt(path, text, match.index + match[0].length)
+  }
+  return { path }
 }
 
 /** Where the types of Bun and Node are, if they are installed with the gateway. */

@@ -45,7 +45,7 @@ export async function evaluationFailures(error: unknown, held: Held, instances: 
     const text = withoutVersions(message).replace(/ imported from .*$/, "")
     return [site === undefined ? diagnostic({ path: held.entry.module.path }, text) : at(site, text)]
   }
-  return [thrown(error, held, instances)]
+  return [thrown(error, held, instances, error instanceof Error ? "" : "threw ")]
 }
 
 /**
@@ -56,13 +56,13 @@ export function thrown(
   error: unknown,
   held: Held,
   instances: Instances,
-  doing = "",
+  what: string,
   fallback: Place = { path: held.entry.module.path },
 ): Diagnostic {
   const frame = error instanceof Error ? instances.frames(error.stack ?? "")[0] : undefined
   const { path, text } = (frame?.instance ?? held.entry).module
   const place = frame === undefined ? fallback : { path, line: frame.line, column: frame.column }
-  return diagnostic(place, doing + thrownText(error), undefined, text)
+  return diagnostic(place, `${what}${thrownText(error)}`, undefined, text)
 }
 
 /** What is wrong with the exports of a policy file, at these exports. */
@@ -95,7 +95,7 @@ export function messageOf(error: unknown): string {
 
 function thrownText(error: unknown): string {
   if (error instanceof Error) return withoutVersions(`${error.name}: ${error.message}`)
-  return `threw ${withoutVersions(Bun.inspect(error, { depth: 1 }))}`
+  return withoutVersions(Bun.inspect(error, { depth: 1 }))
 }
 
 async function missingExport(name: string, target: string, held: Held): Promise<Diagnostic> {

@@ -236,7 +236,10 @@ export class Loader {
         return true
       } catch (error) {
         const place = placeOfExport(held.entry.module, "setup")
-        const problem = thrown(error, held, this.instances, "setup failed: ", place)
+        const problem =
+          error instanceof GivenUp
+            ? diagnostic(place, error.message)
+            : thrown(error, held, this.instances, "setup failed: ", place)
         if (known.candidate === choice) known.failed = { hash, problems: [problem] }
         reject(known, choice)
         return false

@@ -50,7 +50,7 @@ function transpiler(loader: CodeLoader): Bun.Transpiler {
 export function scan(text: string, loader: CodeLoader): Scanned {
   // `scan` leaves out what `require` asks for, and only it knows the exports.
   const { exports } = transpiler(loader).scan(text)
-  const specifiers = imported(text, loader)
+  const specifiers = new Set([...imported(text, loader), ...unreported(text)])
   if (specifiers.size === 0) return { imports: [], exports }
   const mark = unusedMark(text)
   const sites = layers(spans(text, specifiers)).flatMap((layer) => confirmed(text, loader, layer, mark))
@@ -66,7 +66,10 @@ export function scan(text: string, loader: CodeLoader): Scanned {
 export function exportOffset(text: string, loader: CodeLoader, name: string): number | undefined {
   const mark = unusedMark(text).replaceAll("-", "_")
   for (const { index } of text.matchAll(new RegExp(`(?<![\\w$])${name.replaceAll("$", "\\$")}(?![\\w$])`, "g"))) {
-    if (exportsMark(text.slice(0, index) + mark + text.slice(index + name.length), loader, mark)) return index
+    // A declaration takes the mark as its name, and `export { name }` as the name that it is exported under.
+    for (const marked of [mark, `${name} as ${mark}`]) {
+      if (exportsMark(text.slice(0, index) + marked + text.slice(index + name.length), loader, mark)) return index
+    }
   }
   return undefined
 }
@@ -83,6 +86,19 @@ function exportsMark(text: string, loader: CodeLoader, mark: string): boolean {
 function imported(text: string, loader: CodeLoader): Set<string> {
   const found = transpiler(loader).scanImports(text)
   return new Set(found.filter(({ kind }) => FOLLOWED.has(kind)).map(({ path }) => path))
+}
+
+/** `import("./größe.ts")` is not reported: Bun leaves out dynamic imports that are not ASCII. Every such string is tried. */
+function unreported(text: string): string[] {
+  const found: string[] = []
+  for (const line of /[^\0-\x7f]/.test(text) ? text.split("\n") : []) {
+    for (const { 0: quote, index } of line.matchAll(/["'`]/g)) {
+      const end = line.indexOf(quote, index + 1)
+      const inner = line.slice(index + 1, Math.max(end, index + 1))
+      if (/[^\0-\x7f]/.test(inner)) found.push(inner)
+    }
+  }
+  return found
 }
 
 function unusedMark(text: string): string {
@@ -112,7 +128,7 @@ function layers(all: readonly Span[]): Span[][] {
   while (rest.length > 0) {
     const layer: Span[] = []
     const later: Span[] = []
-    for (const span of rest) (span.start >= (layer.at(-1)?.end ?? 0) ? layer : later).push(span)
+    for (const span of rest) (span.start > (layer.at(-1)?.end ?? -1) ? layer : later).push(span)
     result.push(layer)
     rest = later
   }
@@ -132,15 +148,16 @@ function confirmed(text: string, loader: CodeLoader, layer: readonly Span[], mar
 }
 
 function marked(text: string, layer: readonly Span[], mark: string): string {
-  return replaceSpans(text, layer, (span) => mark + span.start)
+  return replaceSpans(text, layer, (span) => `${text[span.end]}${mark}${span.start}${text[span.end]}`)
 }
 
+/** Replaces what stands in quotes, with the quotes. */
 function replaceSpans<S extends Span>(text: string, sorted: readonly S[], replacement: (span: S) => string): string {
   let result = ""
   let from = 0
   for (const span of sorted) {
-    result += text.slice(from, span.start) + replacement(span)
-    from = span.end
+    result += text.slice(from, span.start - 1) + replacement(span)
+    from = span.end + 1
   }
   return result + text.slice(from)
 }
@@ -169,12 +186,12 @@ export function rewrite(
       moved = 0
     }
     const wanted = target(site)
-    if (wanted === undefined) return site.specifier
-    const escaped = escapeFor(text[site.end]!, wanted)
-    const by = escaped.length - site.specifier.length
+    if (wanted === undefined) return text.slice(site.start - 1, site.end + 1)
+    const literal = quoted(wanted)
+    const by = literal.length - site.specifier.length - 2
     moved += by
-    shifts.push({ line, end: site.end - lineStart + 1 + moved, by })
-    return escaped
+    shifts.push({ line, end: site.end - lineStart + 2 + moved, by })
+    return literal
   })
   return { text: rewritten, shifts }
 }
@@ -186,9 +203,7 @@ export function originalColumn(shifts: readonly Shift[], line: number, column: n
   return original
 }
 
-function escapeFor(quote: string, text: string): string {
-  const plain = text.replace(/[\\\n\r\u2028\u2029]/g, (char) =>
-    char === "\\" ? "\\\\" : `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  )
-  return quote === "`" ? plain.replace(/[`$]/g, "\\$&") : plain.replaceAll(quote, `\\${quote}`)
+/** In double quotes whatever stood there: in backquotes a specifier with escapes is none to the parser. */
+function quoted(text: string): string {
+  return JSON.stringify(text).replace(/[\u2028\u2029]/g, (char) => `\\u${char.charCodeAt(0).toString(16)}`)
 }

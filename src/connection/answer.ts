@@ -50,14 +50,13 @@ function answered(connection: Connection): void {
 const roomFor = new WeakMap<Connection, () => void>()
 
 async function writeParts(connection: Connection, body: Exclude<Respond["body"], string | Uint8Array>): Promise<void> {
-  const parts = Symbol.asyncIterator in body ? body[Symbol.asyncIterator]() : body[Symbol.iterator]()
-  connection.stopBody = () => {
-    connection.stopBody = undefined
-    roomFor.get(connection)?.()
-    // A generator that waits for something of its own ends when that comes; nobody waits for it here.
-    void Promise.resolve(parts.return?.()).catch((error) => failed(connection, error))
-  }
   try {
+    const parts = Symbol.asyncIterator in body ? body[Symbol.asyncIterator]() : body[Symbol.iterator]()
+    connection.stopBody = () => {
+      connection.stopBody = undefined
+      roomFor.get(connection)?.()
+      void stop(parts).catch((error) => failed(connection, error))
+    }
     for (;;) {
       const part = await parts.next()
       if (connection.state !== State.answering) return
@@ -75,6 +74,11 @@ async function writeParts(connection: Connection, body: Exclude<Respond["body"],
     // RST: the client must not take what it got for the whole answer.
     connection.abort("policy-failed", "gateway")
   }
+}
+
+/** A generator that waits for something of its own ends when that comes; nobody waits for it here. */
+async function stop(parts: AsyncIterator<unknown> | Iterator<unknown>): Promise<void> {
+  await parts.return?.()
 }
 
 function room(connection: Connection): Promise<void> {

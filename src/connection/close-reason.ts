@@ -24,7 +24,7 @@ export function summarise(connection: Connection, reason: CloseReason, by: Close
     },
     ip_policy: { decision: decision === undefined ? null : decision.action === "deny" ? "block" : "allow" },
     ja4_fingerprint: null,
-    traffic_policy: { logs: connection.logs ?? [] },
+    traffic_policy: { logs: connection.logs?.all() ?? [] },
     listener: { name: plan.name, url: plan.url },
     policy:
       policy === undefined

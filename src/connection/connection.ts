@@ -3,6 +3,7 @@
 import type { ListenerPlan, PolicyVersion } from "../config/snapshot.ts"
 import type { CloseReason } from "../policy/connection.ts"
 import type { Decision, Route } from "../policy/decision.ts"
+import type { LogFields } from "../policy/log-fields.ts"
 import type { SocketName } from "../native/socket.ts"
 import { summarise } from "./close-reason.ts"
 import type { DataPath } from "./data-path.ts"
@@ -59,7 +60,7 @@ export class Connection implements Timed, PrereadHost {
   decision: Decision | undefined = undefined
   /** deny's reason, or why the policy failed. */
   reason: string | undefined = undefined
-  logs: Record<string, unknown>[] | undefined = undefined
+  logs: LogFields | undefined = undefined
   /** Tick of the last byte in either direction. */
   activeAt: number
   decidedAt: number | undefined = undefined

@@ -1,9 +1,9 @@
 // Asks the policies of a connection in order. A plain answer costs no waiting; a Promise or an Effect waits under the
 // policy deadline, whose clock stands still while the gateway waits for the client.
 import type { PolicyVersion } from "../config/snapshot.ts"
-import type { CloseReason } from "../policy/connection.ts"
 import { checkAnswer } from "../policy/decision.ts"
 import type { Connection } from "./connection.ts"
+import { prereadFailure } from "../policy/preread.ts"
 import { carryOut } from "./carry-out.ts"
 import type { Outcome } from "./data-path.ts"
 import { refuse } from "./ending.ts"
@@ -23,8 +23,8 @@ export class Deciding {
     this.policy = policy
     const { wheel, settings } = connection.path
     const deadline = Math.max(0, (policy.deadline ?? settings.policyDeadline) - spent)
-    connection.schedule(deadline)
-    this.due = wheel.now + wheel.ticks(deadline)
+    // Not later than what it already waits for: bytes of the client may be due before its answer.
+    this.due = connection.wake(deadline)
     // It may have begun to wait for the client before it returned its promise.
     if (connection.preread?.awaited === true) this.heldSince = wheel.now
   }
@@ -149,15 +149,9 @@ function failed(connection: Connection, policy: PolicyVersion, error: unknown): 
   connection.policy = policy
   connection.decidedAt = performance.now()
   connection.reason = error instanceof Error ? error.message : String(error)
-  const own = ownReason(error)
+  const own = prereadFailure(error)
   // The client was too slow or too much was asked of it: not a fault to log for each connection.
   if (own === undefined) connection.path.exits.policyFailed(policy, error)
   connection.view?.closed(own ?? "policy-failed")
   refuse(connection, own ?? "policy-failed")
-}
-
-/** A failed preread has its own close reason, also when the policy did not catch it. */
-function ownReason(error: unknown): CloseReason | undefined {
-  if (!(error instanceof Error) || !("closeReason" in error)) return undefined
-  return error.closeReason as CloseReason
 }

@@ -81,16 +81,20 @@ export function linger(connection: Connection): void {
 /** Bytes of a client that nobody reads any more. */
 export function lingered(connection: Connection, bytes: number): void {
   connection.discarded += bytes
-  if (connection.discarded <= LINGER_BYTES) return
-  if (connection.state === State.lingering) connection.finish(connection.closeReason!, connection.closedBy)
-  else if (connection.state !== State.resetting) connection.client.pause()
+  if (connection.discarded <= LINGER_BYTES || connection.state === State.resetting) return
+  connection.client.pause()
+  // Closing over unread bytes is a reset, which must not overtake the answer: see expireLinger.
+  if (connection.state === State.lingering) connection.scheduleAt(connection.path.wheel.now + 1)
 }
 
 export function expireLinger(connection: Connection): void {
-  const now = connection.path.wheel.now
-  const due = Math.min(connection.activeAt + connection.path.wheel.ticks(LINGER_SILENCE), connection.until)
-  if (now >= due) return connection.finish(connection.closeReason!, connection.closedBy)
-  connection.scheduleAt(due)
+  const { wheel } = connection.path
+  const enough = connection.discarded > LINGER_BYTES
+  const due = enough ? connection.until : Math.min(connection.activeAt + wheel.ticks(LINGER_SILENCE), connection.until)
+  if (wheel.now >= due || (enough && connection.client.delivered())) {
+    return connection.finish(connection.closeReason!, connection.closedBy)
+  }
+  connection.scheduleAt(enough ? wheel.now + 1 : due)
 }
 
 /** At a shutdown: nobody waits for a tarpit or a linger. */

@@ -106,11 +106,13 @@ export class Listeners {
 
   /** Whether a target is one of our own listeners. */
   ownAddress(ip: Ip, port: number): boolean {
+    // To connect to no address is to connect to the loopback.
+    const reached = isUnspecified(ip) ? (ip.family === "IPv4" ? "127.0.0.1" : "::1") : formatIp(ip)
     for (const { bind, address } of this.sockets.values()) {
       if (bind.kind !== "tcp" || Number(address.slice(address.lastIndexOf(":") + 1)) !== port) continue
       const bound = parseIp(bind.address)
       if (bound !== undefined && !isUnspecified(bound)) {
-        if (bind.address === formatIp(ip)) return true
+        if (bind.address === reached) return true
       } else if (isUnspecified(ip) || isLoopback(ip) || this.machineHas(ip)) return true
     }
     return false

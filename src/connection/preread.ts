@@ -1,7 +1,7 @@
 // First bytes of a client, before the decision: `{ peek, take, write }` over the accepted socket. Keeps every byte
 // until it is taken or relayed, and stops reading beyond the limit.
 import { milliseconds } from "../policy/duration.ts"
-import { PREREAD_DEADLINE, PREREAD_LIMIT, PrereadTimeout, PrereadTooLarge } from "../policy/preread.ts"
+import { peekSize, PREREAD_DEADLINE, PREREAD_LIMIT, PrereadTimeout } from "../policy/preread.ts"
 import type { Side } from "./side.ts"
 
 interface Waiter {
@@ -56,10 +56,11 @@ export class Preread {
    * @throws PrereadTooLarge beyond 16 KiB; PrereadTimeout after 3 seconds or `within`
    */
   peek(n: number, within: unknown): Promise<Uint8Array> {
-    if (!Number.isInteger(n) || n < 0)
-      return Promise.reject(new RangeError(`peek: expected a whole number of bytes, found ${n}`))
-    if (n > PREREAD_LIMIT)
-      return Promise.reject(new PrereadTooLarge(`peek(${n}): at most ${PREREAD_LIMIT} bytes can be read ahead`))
+    try {
+      peekSize(n)
+    } catch (error) {
+      return Promise.reject(error)
+    }
     if (this.size >= n || this.host.client.ended) return Promise.resolve(this.copy())
     const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>()
     const waited = within === undefined ? PREREAD_DEADLINE : milliseconds(within, "within")

@@ -2,11 +2,9 @@
 import { inlineCidrs, type CidrSet } from "../policy/cidr.ts"
 import { formatIp, ipv4, ipv6, type Ip } from "../policy/address.ts"
 import type { Client, Connection as PolicyConnection, Endpoint, PeekOptions } from "../policy/connection.ts"
+import { LogFields } from "../policy/log-fields.ts"
 import type { SocketName } from "../native/socket.ts"
 import type { Connection } from "./connection.ts"
-
-/** 4 KiB of JSON per connection: it goes into the closing event. */
-const LOG_BYTES = 4096
 
 /** The address in its one form: an IPv4-mapped one is IPv4. */
 export function ipOf(name: SocketName | undefined): Ip | undefined {
@@ -54,7 +52,6 @@ export class ConnectionView implements PolicyConnection {
   #vars: Map<string, unknown> | undefined
   #abort: AbortController | undefined
   #ended: string | undefined
-  #logged = 0
 
   constructor(connection: Connection) {
     this.#connection = connection
@@ -105,12 +102,8 @@ export class ConnectionView implements PolicyConnection {
 
   log(fields: Record<string, unknown>): void {
     const connection = this.#connection
-    const text = JSON.stringify(fields)
-    if (text === undefined || text[0] !== "{") throw new TypeError("log: expected an object of fields")
-    this.#logged += Buffer.byteLength(text)
-    connection.logs ??= []
-    if (this.#logged <= LOG_BYTES) connection.logs.push(JSON.parse(text))
-    else if (connection.logs.at(-1)?.["truncated"] !== true) connection.logs.push({ truncated: true })
+    connection.logs ??= new LogFields()
+    connection.logs.add(fields)
   }
 
   /** The connection is over, or no longer the policy's: whoever waits for it is told. */

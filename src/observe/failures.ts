@@ -103,7 +103,8 @@ export class Failures {
     const { failures } = policy
     failures.count++
     const message = error instanceof Error ? `${error.name}: ${error.message}` : `threw ${String(error)}`
-    const key = `${position ?? ""} ${message}`
+    // A message may carry what differs from connection to connection; the place does not.
+    const key = position ?? message
     if (failures.logged.has(key) || failures.logged.size >= MESSAGES) return
     failures.logged.add(key)
     const more = failures.logged.size === MESSAGES ? "; further messages of this version are only counted" : ""

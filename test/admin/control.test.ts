@@ -37,6 +37,12 @@ afterEach(() => {
   rmSync(base, { recursive: true })
 })
 
+/** Runs a command as another user. */
+function as(user: number, ...command: string[]) {
+  const identity = [`--reuid=${user}`, `--regid=${user}`, "--clear-groups"]
+  return Bun.spawn(["setpriv", ...identity, ...command], { stdout: "pipe" })
+}
+
 /** Sends raw bytes, with a FIN after them or not, and gives everything that came back until the close. */
 function raw(path: string, bytes: string, options: { fin?: boolean } = {}): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -88,7 +94,7 @@ test("another folder has another socket", async () => {
 })
 
 test("a socket that a killed gateway left behind is replaced", async () => {
-  const child = Bun.spawn([process.execPath, FIXTURE, folder], { stdout: "pipe" })
+  const child = Bun.spawn([process.execPath, FIXTURE, folder], { stdout: "pipe", env: process.env })
   const reader = child.stdout.getReader()
   const path = new TextDecoder().decode((await reader.read()).value).trim()
   child.kill("SIGKILL")
@@ -147,10 +153,8 @@ test("the last place is an abstract name, for where nothing can be written", () 
 
 test.skipIf(process.getuid?.() !== 0)("an abstract name answers only our own user and root", async () => {
   const path = `@tidegate-test-users-${process.pid}`
-  // The gateway and the one who asks are nobody and daemon; root is us.
-  const as = (user: number, ...command: string[]) =>
-    Bun.spawn(["setpriv", `--reuid=${user}`, `--regid=${user}`, "--clear-groups", ...command], { stdout: "pipe" })
   const ask = `printf '{"command":"status"}\\n' | socat -t5 - ABSTRACT-CONNECT:${path.slice(1)}`
+  // The gateway is nobody's; nobody, daemon and root ask.
   const gateway = as(65534, process.execPath, FIXTURE, "/", path)
   await gateway.stdout.getReader().read()
   const answers = await Promise.all([65534, 1, 0].map(async (user) => as(user, "sh", "-c", ask).stdout.text()))

@@ -90,7 +90,7 @@ test.concurrent("a file whose code does not return ends the command with 70, und
   const { code, stderr } = await tidegate(["check", dir.path])
   expect(code).toBe(70)
   expect(stderr).toContain("b.ts")
-}, 30_000)
+})
 
 test.concurrent("--types finds nothing wrong with good policies and their tests, in any folder", async () => {
   await using dir = await folder({
@@ -146,6 +146,7 @@ export default {
   on_tcp_connect: (connection: Connection, { limit }: { limit: string }) => next,
 }
 `,
+    "b-function.ts": `export default async function () {}\n`,
     "c-strict.ts": `import { next } from "tidegate"
 import { list } from "./lib/list.ts"
 export function on_tcp_connect(connection) {
@@ -164,6 +165,7 @@ export function on_tcp_connect(connection) {
     expect.stringContaining("d-syntax.ts:"),
     "a-forgotten.ts:3:23",
     "b-default.ts:4:3",
+    "b-function.ts:1:8",
     "c-strict.ts:3:32",
     "c-strict.ts:4:3",
     "c.test.ts:1:7",
@@ -173,5 +175,13 @@ export function on_tcp_connect(connection) {
   expect(stderr).toContain(
     "> 3 | export async function on_tcp_connect(connection: Connection) {\n                            ^",
   )
-  expect(stderr).toEndWith("7 problems\n")
+  expect(stderr).toEndWith("8 problems\n")
+})
+
+test.concurrent("--types says once what is wrong with a file that exports nothing", async () => {
+  await using dir = await folder({ "a.ts": good, "b.ts": "const unused = 1\n" })
+  const { code, stderr } = await tidegate(["check", "--types", dir.path])
+  expect(code).toBe(2)
+  expect(stderr).toContain("b.ts on_tcp_connect is missing")
+  expect(stderr).toEndWith("\n1 problem\n")
 })

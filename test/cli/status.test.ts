@@ -79,7 +79,7 @@ test("the table shows what is wrong, escaped", async () => {
     "tcp:*:80  down   -        0       web.ts",
     "  tcp:*:80: EADDRINUSE: held by nginx (pid 12)",
     "",
-    "FILE           STATE  VERSION",
+    "FILE            STATE  VERSION",
     "bad\\u{202e}.ts  kept   1",
     "  bad\\e[2J.ts:1:2: expected }",
     "    > 1 | x",

@@ -306,15 +306,27 @@ test("data files can be imported, by extension and by attribute", async () => {
 test("paths with all kinds of characters work", async () => {
   const name = `od'd "na\`me" ${"${x}"} %41 #é😀 (1)`
   await using folder = new PolicyFolder({
-    [`${name}.ts`]: policy("[x, y]", {
-      before: `import { x } from "./l i%62 #/x.ts"; const { y } = await import(\`./l i%62 #/y.ts\`)`,
+    [`${name}.ts`]: policy("[x, y, z]", {
+      before: `import { x } from "./l i%62 #/x.ts"; import { y } from "./größe/ \`'.ts"
+        const { z } = await import("./größe/z.ts")`,
     }),
     "l i%62 #/x.ts": `export const x = "x"`,
-    "l i%62 #/y.ts": `export const y = "y"`,
+    "größe/ `'.ts": `export const y = "y"`,
+    "größe/z.ts": `export const z = "z"`,
   })
-  const loaded = await folder.loader().load()
+  const loader = folder.loader()
+  const loaded = await loader.reload()
   expect(problems(loaded, folder)).toEqual([])
-  expect(answer(loaded, `${name}.ts`)).toEqual(["x", "y"])
+  expect(answer(loaded, `${name}.ts`)).toEqual(["x", "y", "z"])
+  folder.write("größe/z.ts", `export const z = "Z"`)
+  expect(answer(await loader.reload(), `${name}.ts`)).toEqual(["x", "y", "Z"])
+})
+
+test("a package that is there but lacks what is imported is reported at the import", async () => {
+  await using folder = new PolicyFolder({ "a.ts": `import { x } from "here"\nimport y from "here/nix"\ny(x)` })
+  folder.write("node_modules/here/package.json", `{ "name": "here", "main": "index.js", "type": "module" }`)
+  folder.write("node_modules/here/index.js", "export const x = 1")
+  expect(problems(await folder.loader().load(), folder)).toEqual(["a.ts:2:16 Cannot find module 'here/nix'"])
 })
 
 test("imports without extension, of a folder, and of .js for .ts are found", async () => {

@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test"
 import { mkdirSync, renameSync, rmSync, symlinkSync, unlinkSync, utimesSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import type { Loaded } from "../../src/config/loader.ts"
 import { answer, plan, policy, PolicyFolder, problems, states, version } from "./policy-folder.ts"
 
 /** Answers how often it was asked since its module was evaluated. */
@@ -192,23 +193,25 @@ test("modules that import each other are loaded, and reloaded together", async (
   expect(answer(await loader.reload(), "a.ts")).toEqual(["A1", "A1b1"])
 })
 
+function sharing(extra: string): string {
+  return policy("++shared.count", { before: `import { shared } from "./lib/shared.ts"\n${extra}` })
+}
+
 test("a module that several policies import is one, and stays the same one when a policy changes", async () => {
-  const using = (extra: string) =>
-    policy("++shared.count", { before: `import { shared } from "./lib/shared.ts"\n${extra}` })
   await using folder = new PolicyFolder({
-    "a.ts": using(""),
-    "b.ts": using(""),
+    "a.ts": sharing(""),
+    "b.ts": sharing(""),
     "lib/shared.ts": "export const shared = { count: 0 }",
   })
   const loader = folder.loader()
   const first = await loader.reload()
   expect([answer(first, "a.ts"), answer(first, "b.ts")]).toEqual([1, 2])
-  folder.write("a.ts", using("// new"))
+  folder.write("a.ts", sharing("// new"))
   const second = await loader.reload()
   expect([answer(second, "a.ts"), answer(second, "b.ts"), answer(first, "a.ts")]).toEqual([3, 4, 5])
-  folder.write("a.ts", using("throw new Error()"))
+  folder.write("a.ts", sharing("throw new Error()"))
   await loader.reload()
-  folder.write("a.ts", using("// newer"))
+  folder.write("a.ts", sharing("// newer"))
   expect(answer(await loader.reload(), "a.ts")).toBe(6)
 })
 
@@ -228,6 +231,10 @@ test("an import that was missing is found when it comes, and a nearer one is pre
   expect(answer(kept, "a.ts")).toBe(1)
 })
 
+function counting(n: number): string {
+  return policy(`[${n}, ++shared.count]`, { before: `import { shared } from "./shared.js"` })
+}
+
 test("a swap of links, as Kubernetes does with a ConfigMap, is followed, and what is equal keeps its state", async () => {
   await using folder = new PolicyFolder()
   const release = (name: string, files: Record<string, string>) => {
@@ -236,18 +243,17 @@ test("a swap of links, as Kubernetes does with a ConfigMap, is followed, and wha
     renameSync(folder.at("..new"), folder.at("..data"))
   }
   const lib = "export const shared = { count: 0 }"
-  const b = (n: number) => policy(`[${n}, ++shared.count]`, { before: `import { shared } from "./shared.js"` })
-  release("..2026_1", { "a.ts": counter, "b.ts": b(1), "shared.ts": lib })
+  release("..2026_1", { "a.ts": counter, "b.ts": counting(1), "shared.ts": lib })
   for (const file of ["a.ts", "b.ts", "shared.ts"]) symlinkSync(`..data/${file}`, folder.at(file))
   const loader = folder.loader()
   const first = await loader.reload()
   expect(states(first)).toEqual({ "a.ts": "good", "b.ts": "good", "shared.ts": "bad" })
   expect([answer(first, "a.ts"), answer(first, "b.ts")]).toEqual([1, [1, 1]])
-  release("..2026_2", { "a.ts": counter, "b.ts": b(2), "shared.ts": lib })
+  release("..2026_2", { "a.ts": counter, "b.ts": counting(2), "shared.ts": lib })
   folder.remove("..2026_1")
   const second = await loader.reload()
   expect([answer(second, "a.ts"), answer(second, "b.ts")]).toEqual([2, [2, 2]])
-  release("..2026_3", { "a.ts": policy("3", { port: 7000 }), "b.ts": b(2), "shared.ts": lib })
+  release("..2026_3", { "a.ts": policy("3", { port: 7000 }), "b.ts": counting(2), "shared.ts": lib })
   folder.remove("..2026_2")
   const third = await loader.reload()
   expect([answer(third, "a.ts"), answer(third, "b.ts")]).toEqual([3, [2, 3]])
@@ -307,17 +313,22 @@ test("loads that are asked for at the same time come one after the other", async
   expect(loaded[0].snapshot).toBe(loaded[1].snapshot)
 })
 
+function failing(lines: number): string {
+  return `${"// line\n".repeat(lines)}import { fail } from "./lib/fail.ts"; export const listen = "tcp://:7000"
+export function on_tcp_connect() {
+  return [fail()]
+}`
+}
+
 test("an old version keeps the right lines in its stacks after a reload", async () => {
-  const text = (lines: number) =>
-    `${"// line\n".repeat(lines)}import { fail } from "./lib/fail.ts"; export const listen = "tcp://:7000"\nexport function on_tcp_connect() {\n  return [fail()]\n}\n`
   await using folder = new PolicyFolder({
-    "a.ts": text(0),
+    "a.ts": failing(0),
     "lib/fail.ts": `interface Long { a: string }\nexport function fail(): Long { throw new Error("fail") }`,
   })
   const loader = folder.loader()
-  const loads = []
+  const loads: Loaded[] = []
   for (const lines of [0, 20, 3]) {
-    folder.write("a.ts", text(lines))
+    folder.write("a.ts", failing(lines))
     folder.write("lib/fail.ts", `${"\n".repeat(lines)}export function fail(): never { throw new Error("fail") }`)
     const loaded = await loader.reload()
     plan(loaded, "tcp:*:7000").usage.acquire()

@@ -158,20 +158,16 @@ test.each([
     `export async function setup() {\n  await null\n  throw new Error("no db")\n}`,
     "a.js:5:13 setup failed: Error: no db",
   ],
-  ["throws no error", `export async function setup() {\n  throw "up"\n}`, `a.js:3:23 setup failed: threw "up"`],
+  ["throws no error", `export async function setup() {\n  throw "up"\n}`, `a.js:3:23 setup failed: "up"`],
   [
     "fails as an Effect",
     `import { Effect } from "effect"\nexport const setup = () => Effect.fail("no db")`,
-    "a.js:4:14 setup failed: Error: no db",
+    'a.js:4:14 setup failed: "no db"',
   ],
-  [
-    "hangs",
-    `export const setup = () => new Promise(() => {})`,
-    "a.js:3:14 setup failed: GivenUp: setup took longer than 0.15 seconds",
-  ],
+  ["hangs", `export const setup = () => new Promise(() => {})`, "a.js:3:14 setup took longer than 0.15 seconds"],
 ])("a setup that %s makes a bad file, which a retry may mend", async (_, setup, expected) => {
   await using folder = new PolicyFolder({
-    "a.js": `export const listen = "tcp://127.0.0.1:9000"\nexport const on_tcp_connect = () => 1\n${setup.replaceAll("\n", "\n")}`,
+    "a.js": `export const listen = "tcp://127.0.0.1:9000"\nexport const on_tcp_connect = () => 1\n${setup}`,
     "b.js": "export const on_tcp_connect = () => 2",
   })
   const loader = folder.loader({ limit: 150 })
@@ -270,16 +266,16 @@ test("a version that gives way to another file is disposed, and set up again whe
 })
 
 test("a disposal that fails is told, and holds nothing up", async () => {
-  const failures: unknown[] = []
+  const failures: string[] = []
   await using folder = new PolicyFolder({
     "a.js": `export const setup = () => ({ [Symbol.dispose]() { throw new Error("stuck") } })\nexport const on_tcp_connect = () => 1`,
     "b.js": `export const setup = () => ({ async [Symbol.asyncDispose]() { await new Promise(() => {}) } })\nexport const on_tcp_connect = () => 1`,
   })
-  const loader = folder.loader({ limit: 50, onDisposeFailed: (failure) => void failures.push(failure) })
+  const loader = folder.loader({
+    limit: 50,
+    onDisposeFailed: ({ error, file }) => void failures.push(`${file}: ${error}`),
+  })
   await loader.reload()
   await loader.close()
-  expect(failures).toEqual([
-    { file: "a.js", version: expect.any(String), error: new Error("stuck") },
-    { file: "b.js", version: expect.any(String), error: new Error("the disposal took longer than 0.05 seconds") },
-  ])
+  expect(failures).toEqual(["a.js: Error: stuck", "b.js: GivenUp: the disposal took longer than 0.05 seconds"])
 })

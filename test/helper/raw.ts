@@ -40,7 +40,7 @@ export function socketOption(fd: number, level: number, name: number): number {
 }
 
 export class RawClient implements Disposable {
-  readonly fd: number
+  fd: number
   /** How it ended: `"FIN"` or `"reset"`. */
   end: string | undefined = undefined
   private readonly buffer = new Uint8Array(new ArrayBuffer(262_144))
@@ -99,7 +99,8 @@ export class RawClient implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    closeDescriptor(this.fd)
+    if (this.fd >= 0) closeDescriptor(this.fd)
+    this.fd = -1
   }
 }
 

@@ -19,6 +19,10 @@ function example(type: string) {
   return found
 }
 
+function at(second: string): string {
+  return `2026-01-02T12:00:00.${second}Z`
+}
+
 /** The example of the manual with parts of it changed. */
 function summary(changes: Partial<Summary> = {}): Summary {
   return { ...example("tcp_connection_closed.v0").object, ...changes }
@@ -199,15 +203,14 @@ test("refused clients are summed up per listener and reason, with the first and 
   }
   refusals.flush()
   refusals.flush()
-  const at = (second: string) => `2026-01-02T12:00:${second}Z`
   expect(reports).toEqual([
-    { listener: LISTENER, count: 1001, reason: "limit-reached", from_ts: at("00.100"), until_ts: at("00.900") },
+    { listener: LISTENER, count: 1001, reason: "limit-reached", from_ts: at("100"), until_ts: at("900") },
     {
       listener: { name: "other", url: "tcp://:1" },
       count: 1,
       reason: "limit-reached",
-      from_ts: at("00.900"),
-      until_ts: at("00.900"),
+      from_ts: at("900"),
+      until_ts: at("900"),
     },
   ])
 })

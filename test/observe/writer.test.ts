@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test"
-import { closeSync, constants, mkdtempSync, openSync, readFileSync, readSync, rmSync, truncateSync } from "node:fs"
+import { closeSync, constants, mkdtempSync, openSync, readFileSync, readSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { LineWriter } from "../../src/observe/writer.ts"

@@ -1,0 +1,167 @@
+import { describe, expect, test } from "bun:test"
+import { deny, next, respond, route } from "../../src/policy/decision.ts"
+import { gateway } from "../helper/data-path.ts"
+import { eventually } from "../helper/eventually.ts"
+import { upstream } from "../helper/upstream.ts"
+import { connect } from "../helper/wire.ts"
+
+describe("a denied client", () => {
+  test("gets a FIN, also while it is sending, and no reset", async () => {
+    using gate = gateway(() => deny("not in the office"))
+    using client = await connect(gate.port)
+    await client.write(Buffer.alloc(500_000))
+    expect(await client.text()).toBe("")
+    await client.write(Buffer.alloc(300_000))
+    client.end()
+    expect(await client.closes()).toBe("FIN")
+    expect((await gate.ended(1))[0]).toMatchObject({
+      close: { reason: "denied", by: "gateway" },
+      conn: { bytes_in: 800_000, bytes_out: 0 },
+      policy: { file: "p0.ts", decision: "deny", reason: "not in the office" },
+      ip_policy: { decision: "block" },
+      upstream: null,
+    })
+  })
+
+  test("gets a reset where the policy says so", async () => {
+    using gate = gateway(() => deny("go away", { reset: true }))
+    using client = await connect(gate.port)
+    expect(await client.closes()).toBe("ECONNRESET")
+    expect((await gate.ended(1))[0]!.close).toEqual({ reason: "denied", by: "gateway" })
+  })
+
+  test("that is delayed is held that long and then closed", async () => {
+    using gate = gateway(() => deny("tarpit", { delay: 400 }))
+    const started = performance.now()
+    using client = await connect(gate.port, { first: "hello?" })
+    expect(await client.stops()).toBe("FIN")
+    expect(performance.now() - started).toBeGreaterThanOrEqual(400)
+    expect(performance.now() - started).toBeLessThan(1400)
+    client.end()
+    expect((await gate.ended(1))[0]).toMatchObject({ close: { reason: "denied" }, conn: { bytes_in: 6 } })
+    expect(gate.path.delayed).toBe(0)
+  })
+
+  test("that is delayed and then reset gets its reset", async () => {
+    using gate = gateway(() => deny("tarpit", { delay: 200, reset: true }))
+    using client = await connect(gate.port)
+    expect(await client.closes()).toBe("ECONNRESET")
+    expect((await gate.ended(1))[0]!.close).toEqual({ reason: "denied", by: "gateway" })
+  })
+
+  test("that sends its FIN while it is held is closed at once", async () => {
+    using gate = gateway(() => deny("tarpit", { delay: "10 minutes" }))
+    using client = await connect(gate.port, { first: "x" })
+    await eventually(() => gate.path.delayed === 1)
+    client.end()
+    expect(await client.closes()).toBe("FIN")
+    expect((await gate.ended(1))[0]!.close).toEqual({ reason: "denied", by: "gateway" })
+    expect(gate.path.delayed).toBe(0)
+  })
+
+  test("that has sent its FIN before the decision is not held", async () => {
+    using gate = gateway(async (connection) => {
+      await connection.peek(1)
+      return deny("tarpit", { delay: "10 minutes" })
+    })
+    using client = await connect(gate.port)
+    client.end()
+    expect(await client.closes()).toBe("FIN")
+    expect((await gate.ended(1))[0]!.close).toEqual({ reason: "denied", by: "gateway" })
+  })
+
+  test("that resets while it is held is let go of", async () => {
+    using gate = gateway(() => deny("tarpit", { delay: "10 minutes" }))
+    using client = await connect(gate.port)
+    await eventually(() => gate.path.delayed === 1)
+    client.reset()
+    expect((await gate.ended(1))[0]!.close).toEqual({ reason: "client-reset", by: "client" })
+    expect(gate.path.delayed).toBe(0)
+  })
+
+  test("is not held when a quarter of the connections are held already", async () => {
+    using gate = gateway(() => deny("tarpit", { delay: "10 minutes" }), { maxConnections: 20 })
+    const held = await Promise.all(Array.from({ length: 5 }, () => connect(gate.port)))
+    await eventually(() => gate.path.delayed === 5)
+    using client = await connect(gate.port)
+    expect(await client.stops()).toBe("FIN")
+    expect(gate.path.delayed).toBe(5)
+    held[0]!.end()
+    await held[0]!.closes()
+    expect(gate.path.delayed).toBe(4)
+    for (const each of held) each[Symbol.dispose]()
+  })
+
+  test("that lingers and sends more than 1 MiB is reset", async () => {
+    using gate = gateway(() => deny())
+    using client = await connect(gate.port)
+    const writing = client.write(Buffer.alloc(20_000_000)).catch(() => "cut")
+    // A reset after our FIN, as Bun names it.
+    expect(await client.closes()).toBe("EPIPE")
+    expect(await writing).toBe("cut")
+    expect((await gate.ended(1))[0]!.close).toEqual({ reason: "denied", by: "gateway" })
+  })
+
+  test("that says nothing after our FIN is closed after 5 seconds", async () => {
+    using gate = gateway(() => deny())
+    const started = performance.now()
+    using client = await connect(gate.port)
+    expect(await client.stops()).toBe("FIN")
+    await gate.ended(1)
+    expect(performance.now() - started).toBeGreaterThanOrEqual(5000)
+    expect(performance.now() - started).toBeLessThan(6000)
+  }, 10_000)
+})
+
+test("no upstream sees a packet of a connection that was denied, answered, passed by all or failed", async () => {
+  using up = upstream()
+  const answers = [
+    () => deny(),
+    () => deny("", { reset: true }),
+    () => respond("no"),
+    () => next,
+    () => undefined,
+    () => {
+      throw new Error("broken")
+    },
+    async () => deny(),
+    async () => next,
+    () => route(up.url),
+  ]
+  let nth = 0
+  using gate = gateway(() => answers[nth++]!())
+  for (const _ of answers.slice(0, -1)) {
+    using client = await connect(gate.port, { first: "x" })
+    await client.stops()
+  }
+  expect(up.accepted).toEqual([])
+  // The counter counts.
+  using client = await connect(gate.port, { first: "x" })
+  await client.atLeast(1)
+  expect(up.accepted).toHaveLength(1)
+})
+
+test("a shutdown ends held and lingering clients, and leaves relays alone", async () => {
+  using up = upstream()
+  const answers = [() => deny("", { delay: "1 minute" }), () => deny(), () => route(up.url)]
+  let nth = 0
+  using gate = gateway(() => answers[nth++]!())
+  using held = await connect(gate.port)
+  await eventually(() => gate.path.live.size === 1)
+  using lingering = await connect(gate.port)
+  expect(await lingering.stops()).toBe("FIN")
+  using relayed = await connect(gate.port, { first: "x" })
+  await relayed.atLeast(1)
+  gate.path.letGo()
+  expect((await gate.ended(2)).map((event) => event.close)).toEqual([
+    { reason: "denied", by: "gateway" },
+    { reason: "denied", by: "gateway" },
+  ])
+  expect(await held.stops()).toBe("FIN")
+  await relayed.write("y")
+  await relayed.atLeast(2)
+  const empty = gate.path.empty()
+  relayed.end()
+  await empty
+  expect(gate.path.live.size).toBe(0)
+})

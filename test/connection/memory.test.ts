@@ -1,0 +1,66 @@
+import { expect, test } from "bun:test"
+import { stalls, upstream } from "../helper/upstream.ts"
+import { connect } from "../helper/wire.ts"
+
+const STALLED = 50
+
+interface State {
+  rss: number
+  connected: number
+  stalled: number
+}
+
+/** A gateway in a process of its own that routes to `target`. */
+async function childGateway(target: string) {
+  const child = Bun.spawn(["bun", `${import.meta.dir}/gateway-fixture.ts`, target], {
+    stdin: "pipe",
+    stdout: "pipe",
+    stderr: "inherit",
+  })
+  const lines = (async function* () {
+    let rest = ""
+    for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
+      const parts = (rest + chunk).split("\n")
+      rest = parts.pop()!
+      yield* parts
+    }
+  })()
+  const line = async () => (await lines.next()).value as string
+  const port = Number(await line())
+  const state = async (): Promise<State> => {
+    child.stdin.write("?\n")
+    await child.stdin.flush()
+    return JSON.parse(await line()) as State
+  }
+  return { port, state, [Symbol.dispose]: () => child.kill() }
+}
+
+async function reaches(state: () => Promise<State>, ready: (now: State) => boolean): Promise<State> {
+  for (;;) {
+    const now = await state()
+    if (ready(now)) return now
+    await Bun.sleep(20)
+  }
+}
+
+test("a stalled reader costs the gateway less than 1 MiB", async () => {
+  const block = new Uint8Array(new ArrayBuffer(1_048_576)).fill(7)
+  let pouring = false
+  using up = upstream(async (wire) => {
+    stalls(wire)
+    await wire.until(() => pouring)
+    while (!wire.closed) await wire.write(block).catch(() => undefined)
+  })
+  using gate = await childGateway(up.url)
+  const clients = await Promise.all(Array.from({ length: STALLED }, () => connect(gate.port, { paused: true })))
+  const idle = await reaches(gate.state, (now) => now.connected === STALLED)
+  pouring = true
+  for (let i = 0; i < STALLED; i++) {
+    const wire = await up.connection(i)
+    // Any event makes it look at its condition again.
+    wire.resume()
+  }
+  const full = await reaches(gate.state, (now) => now.stalled === STALLED)
+  for (const client of clients) client.reset()
+  expect((full.rss - idle.rss) / STALLED).toBeLessThan(1_048_576)
+})
