@@ -97,7 +97,7 @@ export const gateway = (
 
     const resolver = new Resolver()
     const path = makeDataPath(options.settings, {
-      closed: (summary) => events.closed(summary),
+      closed: events.wanted ? (summary) => events.closed(summary) : undefined,
       refused: (plan, reason) => events.refused({ name: plan.name, url: plan.url }, reason),
       policyFailed: (policy, error) => failures.policyFailed(policy, error),
       internalError: (error) => failures.internalError(error),

@@ -1,7 +1,7 @@
 // One proxied connection, from accept to its one closing event: a plain object with a state. Its deadlines hang on
 // the wheel, its bytes move in the callbacks of sockets.ts. No Effect, no logging here.
 import type { ListenerPlan, PolicyVersion } from "../config/snapshot.ts"
-import type { CloseReason } from "../policy/connection.ts"
+import type { CloseReason, Summary } from "../policy/connection.ts"
 import type { Decision, Route } from "../policy/decision.ts"
 import type { LogFields } from "../policy/log-fields.ts"
 import type { SocketName } from "../native/socket.ts"
@@ -152,21 +152,21 @@ export class Connection implements Timed, PrereadHost {
   finish(reason: CloseReason, by: ClosedBy): void {
     if (this.state === State.closed) return
     const wasDeciding = this.deciding
+    this.deciding = undefined
     if (this.state === State.delayed) this.path.delayed--
     this.state = State.closed
     this.path.wheel.remove(this)
     this.dial?.cancel()
     this.client.release()
     this.upstream?.release()
-    const summary = summarise(this, reason, by)
+    const summary = this.isAwaited() ? summarise(this, reason, by) : undefined
     this.view?.closed(reason)
     wasDeciding?.interrupt()
-    this.preread?.fail(new Error(`the connection is over: ${reason}`))
+    this.preread?.fail(`the connection is over: ${reason}`)
     this.stopBody?.()
     this.listener.active--
     this.plan.usage.release()
-    this.path.exits.closed(summary)
-    this.tellPolicies(summary)
+    if (summary !== undefined) this.tell(summary)
     this.path.left(this)
     this.path.onRoom(this.listener)
   }
@@ -179,7 +179,13 @@ export class Connection implements Timed, PrereadHost {
     this.finish(reason, by)
   }
 
-  private tellPolicies(summary: ReturnType<typeof summarise>): void {
+  /** Whether anybody wants to know how it ended. */
+  private isAwaited(): boolean {
+    return this.path.exits.closed !== undefined || this.plan.policies.some((policy) => policy.closed !== undefined)
+  }
+
+  private tell(summary: Summary): void {
+    this.path.exits.closed?.(summary)
     for (let i = 0; i < this.asked; i++) {
       const policy = this.plan.policies[i]!
       if (policy.closed === undefined) continue

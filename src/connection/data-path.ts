@@ -29,8 +29,8 @@ export type Outcome = { readonly ok: true; readonly value: unknown } | { readonl
 
 /** The ways out of the data path. None of them may block or throw. */
 export interface Exits {
-  /** A connection has ended. */
-  readonly closed: (summary: Summary) => void
+  /** A connection has ended; `undefined` when nobody wants to know. */
+  readonly closed: ((summary: Summary) => void) | undefined
   /** A client was turned away before it became a connection. */
   readonly refused: (plan: ListenerPlan, reason: CloseReason) => void
   /** A policy failed on a connection: to be logged once per version and message. */

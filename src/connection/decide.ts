@@ -77,7 +77,7 @@ function ask(connection: Connection, from: number): void {
     if (waits(value)) return wait(connection, i, policy, value)
     if (settled(connection, policy, value)) return
   }
-  connection.decidedAt = performance.now()
+  decided(connection)
   refuse(connection, policies.length === 0 ? "no-policy" : "no-decision")
 }
 
@@ -87,12 +87,18 @@ function settled(connection: Connection, policy: PolicyVersion, value: unknown):
     const checked = checkAnswer(value)
     if (checked.action === "next") return false
     connection.policy = policy
-    connection.decidedAt = performance.now()
+    decided(connection)
     carryOut(connection, checked)
   } catch (error) {
     failed(connection, policy, error)
   }
   return true
+}
+
+/** Nobody is asked any more, and nobody waits for the client. */
+function decided(connection: Connection): void {
+  connection.decidedAt = performance.now()
+  connection.preread?.fail("peek: the connection is decided")
 }
 
 function waits(value: unknown): value is object {
@@ -138,7 +144,7 @@ function timedOut(connection: Connection, deciding: Deciding): void {
   connection.deciding = undefined
   connection.policy = policy
   connection.reason = `no answer within ${policy.deadline ?? connection.path.settings.policyDeadline} ms`
-  connection.decidedAt = performance.now()
+  decided(connection)
   connection.view?.closed("policy-timeout")
   deciding.interrupt()
   connection.path.exits.policyFailed(policy, new Error(`on_tcp_connect gave ${connection.reason}`))
@@ -147,7 +153,7 @@ function timedOut(connection: Connection, deciding: Deciding): void {
 
 function failed(connection: Connection, policy: PolicyVersion, error: unknown): void {
   connection.policy = policy
-  connection.decidedAt = performance.now()
+  decided(connection)
   connection.reason = error instanceof Error ? error.message : String(error)
   const own = prereadFailure(error)
   // The client was too slow or too much was asked of it: not a fault to log for each connection.

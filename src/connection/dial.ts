@@ -33,7 +33,7 @@ export class Dial {
   private index = -1
   private addresses: readonly Ip[] = []
   private nextAddress = 0
-  private readonly attempts = new Set<Side>()
+  private readonly attempts: Side[] = []
   /** Ticks: when this target is given up, and when its next address is tried. */
   private due = 0
   private staggered = 0
@@ -41,7 +41,8 @@ export class Dial {
   private turn = 0
   tried = 0
   target: Target | undefined = undefined
-  address: string | undefined = undefined
+  /** The address of the last attempt. */
+  private dialled: Ip | undefined = undefined
   error: string | undefined = undefined
 
   constructor(connection: Connection, route: Route, outcome: DialOutcome) {
@@ -50,6 +51,14 @@ export class Dial {
     this.order = orderOf(route)
     this.last = Math.min(this.order.length, 1 + (route.retries ?? this.order.length)) - 1
     this.timeout = route.connectTimeout ?? CONNECT_TIMEOUT
+  }
+
+  /** The address of the last attempt, as text. */
+  get address(): string | undefined {
+    const { target, dialled } = this
+    return dialled === undefined || target === undefined || target.kind === "unix"
+      ? undefined
+      : formatHostPort(formatIp(dialled), target.port)
   }
 
   get more(): boolean {
@@ -71,7 +80,7 @@ export class Dial {
     const { connection } = this
     const { wheel, exits } = connection.path
     this.target = target
-    this.address = undefined
+    this.dialled = undefined
     this.due = wheel.now + wheel.ticks(this.timeout)
     connection.schedule(this.timeout)
     if (target.kind === "unix") return this.attemptPath(target.path)
@@ -106,43 +115,45 @@ export class Dial {
       if (this.nextAddress < this.addresses.length) this.connection.schedule(STAGGER)
       return true
     }
-    return this.attempts.size > 0
+    return this.attempts.length > 0
   }
 
   private attemptIp(ip: Ip): boolean {
     const target = this.target!
     if (target.kind === "unix") return false
     const { settings, exits } = this.connection.path
-    this.address = formatHostPort(formatIp(ip), target.port)
+    this.dialled = ip
     if (!settings.allowLinkLocal && isLinkLocal(ip))
       return this.note("refused: a link-local address (--allow-link-local permits it)")
     if (!settings.allowOwnListeners && exits.ownAddress(ip, target.port)) {
       return this.note("refused: a listener of this gateway (--allow-own-listeners permits it)")
     }
     if (!available) return this.attemptByBun(isUnspecified(ip) ? "localhost" : formatIp(ip), target.port)
-    return this.attempt(() => connectTcp(ip.family, ip.a, ip.b, ip.c, ip.d, target.port))
+    try {
+      return this.attempt(connectTcp(ip.family, ip.a, ip.b, ip.c, ip.d, target.port))
+    } catch (error) {
+      return this.note(codeOf(error))
+    }
   }
 
   private attemptPath(path: string): boolean {
     const { settings, exits } = this.connection.path
-    this.address = undefined
     if (!settings.allowOwnListeners && exits.ownPath(path)) {
       return this.note("refused: a listener of this gateway (--allow-own-listeners permits it)")
     }
     if (!available) return this.attemptByBun(path, undefined)
-    return this.attempt(() => connectUnix(path))
-  }
-
-  private attempt(connect: () => number): boolean {
-    let fd: number
     try {
-      fd = connect()
+      return this.attempt(connectUnix(path))
     } catch (error) {
       return this.note(codeOf(error))
     }
+  }
+
+  private attempt(fd: number): true {
     const side = this.newAttempt()
-    // The promise repeats what the callbacks say.
-    connectOn(fd, this.connection.path.stages.upstreamHandlers, side).catch((error) => attemptClosed(side, error))
+    const opened = connectOn(fd, this.connection.path.stages.upstreamHandlers, side)
+    // `open` has come already, and the rest comes through the callbacks; the promise only matters when it has not.
+    if (side.socket === undefined) opened.catch((error) => attemptClosed(side, error))
     return true
   }
 
@@ -160,8 +171,8 @@ export class Dial {
 
   private newAttempt(): Side {
     const side = new Side(this.connection)
-    if (this.attempts.size > 0) this.connection.path.sideAttempts++
-    this.attempts.add(side)
+    if (this.attempts.length > 0) this.connection.path.sideAttempts++
+    this.attempts.push(side)
     return side
   }
 
@@ -172,8 +183,7 @@ export class Dial {
 
   /** This attempt stands: it is the upstream, the others are reset. */
   connected(side: Side): void {
-    if (!this.attempts.has(side) || side.closed) return
-    this.drop(side)
+    if (side.closed || !this.drop(side)) return
     this.cancel()
     this.error = undefined
     this.connection.connectedAt = performance.now()
@@ -182,8 +192,7 @@ export class Dial {
 
   /** An attempt ended before it stood. */
   lost(side: Side, error: string): void {
-    if (!this.attempts.has(side)) return
-    this.drop(side)
+    if (!this.drop(side)) return
     this.error = error
     // Another address at once; the ones under way go on.
     if (!this.tryAddress()) this.next()
@@ -199,15 +208,20 @@ export class Dial {
   /** Resets every attempt: after this its descriptor is gone. */
   cancel(): void {
     this.turn++
-    for (const side of this.attempts) {
+    while (this.attempts.length > 0) {
+      const side = this.attempts[0]!
       this.drop(side)
       side.abandon()
     }
   }
 
-  private drop(side: Side): void {
-    this.attempts.delete(side)
-    if (this.attempts.size > 0) this.connection.path.sideAttempts--
+  /** Takes an attempt off the list. Returns whether it was on it. */
+  private drop(side: Side): boolean {
+    const at = this.attempts.indexOf(side)
+    if (at < 0) return false
+    this.attempts.splice(at, 1)
+    if (this.attempts.length > 0) this.connection.path.sideAttempts--
+    return true
   }
 
   expire(): void {

@@ -27,6 +27,7 @@ import {
 import { Connection } from "./connection.ts"
 import type { DataPath } from "./data-path.ts"
 import { decide } from "./decide.ts"
+import type { Side } from "./side.ts"
 import { clientHandlers } from "./sockets.ts"
 import { ipOf } from "./view.ts"
 
@@ -62,6 +63,8 @@ export class ListeningSocket {
   private serving: BunListener<ListeningSocket> | undefined = undefined
   private readonly local: SocketName | undefined
   readonly address: string
+  /** 0 on a unix socket. */
+  readonly port: number
 
   /** @throws ListenFailed */
   constructor(path: DataPath, bind: Bind, besides: readonly number[]) {
@@ -74,6 +77,7 @@ export class ListeningSocket {
       : bind.kind === "unix"
         ? `unix:${bind.path}`
         : `${bind.address}:${this.serving!.port}`
+    this.port = bind.kind === "unix" ? 0 : Number(this.address.slice(this.address.lastIndexOf(":") + 1))
     // A specific address is the local address of every connection: no need to ask for it each time.
     const specific = bind.kind === "tcp" && bind.address !== "*" && parseIp(bind.address)
     this.local =
@@ -166,17 +170,25 @@ function peerOf(socket: Socket): SocketName | undefined {
   return ip === undefined ? undefined : { ...ip, port: found!.port }
 }
 
+/** The side of a socket that never becomes a connection: its close is nobody's. */
+const TURNED_AWAY = { closed: true } as Side
+
+function turnAway(socket: Socket): void {
+  socket.data = TURNED_AWAY
+  socket.close()
+}
+
 function open(socket: Socket): void {
   const listening = accepted<ListeningSocket>(socket)
   const { path } = listening
   const unix = listening.bind.kind === "unix"
   const local = listening.localOf(socket)
   const listener = listening.choose(local)
-  if (listener === undefined) return void socket.close()
+  if (listener === undefined) return turnAway(socket)
   if (listener.full) {
     // Only where the socket is shared: a socket of its own is paused instead, and clients wait.
     path.exits.refused(listener.plan, "limit-reached")
-    return void socket.close()
+    return turnAway(socket)
   }
   const connection = new Connection(path, listener, listener.plan, unix ? undefined : peerOf(socket), local)
   connection.client.socket = socket

@@ -39,6 +39,8 @@ export class Listeners {
   private readonly exits: ListenersExits
   private readonly listeners = new Map<string, Listener>()
   private readonly sockets = new Map<string, ListeningSocket>()
+  /** Asked about every target that is dialled. */
+  private readonly byPort = new Map<number, ListeningSocket[]>()
   private readonly leaving = new Map<string, Timer>()
   private retry: Timer | undefined = undefined
   private retryAfter = FIRST_RETRY
@@ -68,7 +70,11 @@ export class Listeners {
     for (const [key, listener] of this.listeners) {
       const plan = snapshot.listeners.get(key)
       if (plan !== undefined) listener.plan = plan
-      else this.listeners.delete(key)
+      else {
+        this.listeners.delete(key)
+        // Its last connections may outlive its socket.
+        listener.socket = undefined
+      }
     }
     this.assign()
     this.path.listeningSockets = this.sockets.size
@@ -106,10 +112,12 @@ export class Listeners {
 
   /** Whether a target is one of our own listeners. */
   ownAddress(ip: Ip, port: number): boolean {
+    const sockets = this.byPort.get(port)
+    if (sockets === undefined) return false
     // To connect to no address is to connect to the loopback.
     const reached = isUnspecified(ip) ? (ip.family === "IPv4" ? "127.0.0.1" : "::1") : formatIp(ip)
-    for (const { bind, address } of this.sockets.values()) {
-      if (bind.kind !== "tcp" || Number(address.slice(address.lastIndexOf(":") + 1)) !== port) continue
+    for (const { bind } of sockets) {
+      if (bind.kind !== "tcp") continue
       const bound = parseIp(bind.address)
       if (bound !== undefined && !isUnspecified(bound)) {
         if (bind.address === reached) return true
@@ -141,7 +149,7 @@ export class Listeners {
         continue
       }
       try {
-        this.sockets.set(plan.identity, new ListeningSocket(this.path, plan.bind, this.besides(plan.bind)))
+        this.add(plan.identity, new ListeningSocket(this.path, plan.bind, this.besides(plan.bind)))
         listener.error = undefined
       } catch (error) {
         if (!(error instanceof ListenFailed)) throw error
@@ -170,9 +178,7 @@ export class Listeners {
   /** Descriptors of ours on the same port: the kernel has to be asked to let another one beside them. */
   private besides(bind: Bind): number[] {
     if (bind.kind === "unix" || bind.port === 0) return []
-    return [...this.sockets.values()]
-      .filter((socket) => socket.bind.kind === "tcp" && socket.bind.port === bind.port && socket.fd >= 0)
-      .map((socket) => socket.fd)
+    return (this.byPort.get(bind.port) ?? []).map((socket) => socket.fd).filter((fd) => fd >= 0)
   }
 
   /** Gives every socket its listeners; a socket without any is paused and closed after the grace. */
@@ -209,10 +215,18 @@ export class Listeners {
     this.leaving.set(key, timer)
   }
 
+  private add(key: string, socket: ListeningSocket): void {
+    this.sockets.set(key, socket)
+    this.byPort.set(socket.port, [...(this.byPort.get(socket.port) ?? []), socket])
+  }
+
   private closeSocket(key: string): void {
     const socket = this.sockets.get(key)
     if (socket === undefined) return
     this.sockets.delete(key)
+    const left = this.byPort.get(socket.port)?.filter((other) => other !== socket) ?? []
+    if (left.length > 0) this.byPort.set(socket.port, left)
+    else this.byPort.delete(socket.port)
     socket.close()
     if (socket.bind.kind === "unix") removePath(socket.bind.path)
   }

@@ -52,18 +52,15 @@ export class Preread {
   }
 
   /**
-   * All bytes so far once there are `n`, fewer after the client's FIN; consumes nothing.
-   * @throws PrereadTooLarge beyond 16 KiB; PrereadTimeout after 3 seconds or `within`
+   * All bytes so far once there are `n`, fewer after the client's FIN; consumes nothing. Rejects with PrereadTimeout
+   * after 3 seconds or `within`.
+   * @throws RangeError, PrereadTooLarge, DurationInvalid
    */
   peek(n: number, within: unknown): Promise<Uint8Array> {
-    try {
-      peekSize(n)
-    } catch (error) {
-      return Promise.reject(error)
-    }
+    peekSize(n)
+    const waited = within === undefined ? PREREAD_DEADLINE : milliseconds(within, "peek: within")
     if (this.size >= n || this.host.client.ended) return Promise.resolve(this.copy())
     const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>()
-    const waited = within === undefined ? PREREAD_DEADLINE : milliseconds(within, "within")
     if (this.waiters.length === 0) this.host.waiting(true)
     this.waiters.push({ bytes: n, due: this.host.wake(waited), waited, resolve, reject })
     return promise
@@ -105,11 +102,12 @@ export class Preread {
     return this.waiters.length === 0 ? undefined : Math.min(...this.waiters.map((waiter) => waiter.due))
   }
 
-  /** The connection is over. */
-  fail(error: Error): void {
+  /** Nobody is served any more; the bytes stay. */
+  fail(why: string): void {
     const waiters = this.waiters
+    if (waiters.length === 0) return
     this.settle([])
-    this.drain()
+    const error = new Error(why)
     for (const waiter of waiters) waiter.reject(error)
   }
 

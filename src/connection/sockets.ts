@@ -10,6 +10,13 @@ import { expireLinger, letGo, lingered, proceed } from "./ending.ts"
 import { clientEnded, expireRelay, relay, relayDrained, sideClosed, upstreamEnded } from "./relay.ts"
 import type { Side } from "./side.ts"
 
+/** A callback threw, which is a bug of ours: nothing on this connection can be trusted any more. */
+function broken(side: Side, error: Error): void {
+  const { connection } = side
+  connection.path.exits.internalError(error)
+  connection.abort("internal-error", "gateway")
+}
+
 /** The callbacks of accepted sockets, but for `open`, which the listener brings. */
 export const clientHandlers = {
   binaryType: "uint8array",
@@ -46,7 +53,7 @@ export const clientHandlers = {
   },
 
   error(socket: Socket, error: Error) {
-    socket.data.connection.path.exits.internalError(error)
+    broken(socket.data, error)
   },
 } satisfies Partial<Handlers<Side>>
 
@@ -90,7 +97,7 @@ export const upstreamHandlers = {
   },
 
   error(socket: Socket, error: Error) {
-    socket.data.connection.path.exits.internalError(error)
+    broken(socket.data, error)
   },
 } satisfies Handlers<Side>
 

@@ -6,9 +6,18 @@ import { parseTarget, type Target } from "../policy/target.ts"
 const KEPT_TURNS = 10_000
 const turns = new Map<string, number[]>()
 
+/** Routes that are built once are asked for on every connection, and their order does not change. */
+const asWritten = new WeakMap<Route, readonly Target[]>()
+
 export function orderOf(route: Route): readonly Target[] {
+  const known = asWritten.get(route)
+  if (known !== undefined) return known
   const { targets } = route
-  if (targets.length === 1 || !targets.some((target) => target.weight !== undefined)) return targets.map(parsed)
+  if (targets.length === 1 || !targets.some((target) => target.weight !== undefined)) {
+    const order = targets.map(parsed)
+    asWritten.set(route, order)
+    return order
+  }
   const first = pick(targets)
   const others = targets.filter((_, i) => i !== first).sort((a, b) => weight(b) - weight(a))
   return [targets[first]!, ...others].map(parsed)

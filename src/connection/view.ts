@@ -95,8 +95,10 @@ export class ConnectionView implements PolicyConnection {
     return false
   }
 
-  peek(n: number, options?: PeekOptions): Promise<Uint8Array> {
-    if (this.#ended !== undefined) return Promise.reject(new Error(`the connection is over: ${this.#ended}`))
+  async peek(n: number, options?: PeekOptions): Promise<Uint8Array> {
+    if (this.#ended !== undefined) throw new Error(`the connection is over: ${this.#ended}`)
+    // From here on the bytes go elsewhere.
+    if (this.#connection.decidedAt !== undefined) throw new Error("peek: the connection is decided")
     return this.#connection.ahead().peek(n, options?.within)
   }
 

@@ -1,5 +1,5 @@
 // Deadlines of connections: one coarse wheel and one timer for all of them, because a timer per connection and step
-// costs more than the step. A deadline is late by up to one tick, never early.
+// costs more than the step. A deadline is late by up to three ticks, never early.
 
 /** 100 ms: every deadline here is at least two hundred. */
 export const TICK = 100

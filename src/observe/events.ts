@@ -95,6 +95,11 @@ export class Events {
     )
   }
 
+  /** Whether anything is written at all. */
+  get wanted(): boolean {
+    return this.writer !== undefined
+  }
+
   /** A connection has ended. */
   closed(summary: Summary): void {
     this.writer?.write(this.line(summary))

@@ -39,12 +39,16 @@ export interface WatchdogOptions {
 
 export class Watchdog {
   private readonly shared = new Int32Array(new SharedArrayBuffer(PLACES * Int32Array.BYTES_PER_ELEMENT))
-  private readonly worker: Worker
+  /** None under a debugger: a breakpoint looks like a stuck loop. */
+  private readonly worker: Worker | undefined
   private readonly heartbeat: ReturnType<typeof setInterval>
   private readonly ids = new Map<string, number>()
   private lastId = 0
 
   constructor(options: WatchdogOptions = {}) {
+    this.heartbeat = setInterval(() => this.shared[BEATS]!++, HEARTBEAT_MS)
+    this.heartbeat.unref()
+    if (process.execArgv.some((argument) => argument.startsWith("--inspect"))) return
     this.worker = new Worker(new URL("./watchdog-thread.ts", import.meta.url).href, { smol: true, ref: false })
     this.worker.addEventListener("error", (event) => {
       event.preventDefault()
@@ -53,8 +57,6 @@ export class Watchdog {
     // The last heartbeat may be as old as its interval when the loop gets stuck.
     const ticks = Math.ceil(((options.after ?? STUCK_AFTER_MS) + HEARTBEAT_MS) / TICK_MS)
     this.tell({ tell: "start", shared: this.shared, ticks, tickMs: TICK_MS, json: options.format === "json" })
-    this.heartbeat = setInterval(() => this.shared[BEATS]!++, HEARTBEAT_MS)
-    this.heartbeat.unref()
   }
 
   /** The id of a policy file, for `enter`, `loading` and `forget`; every version of the file has the same. */
@@ -96,10 +98,10 @@ export class Watchdog {
   /** Ends the thread. */
   close(): void {
     clearInterval(this.heartbeat)
-    this.worker.terminate()
+    this.worker?.terminate()
   }
 
   private tell(told: Told): void {
-    this.worker.postMessage(told, [])
+    this.worker?.postMessage(told, [])
   }
 }

@@ -50,8 +50,6 @@ export class LineWriter {
   private retryMs = 1
   private lost = 0
   private unreported = 0
-  /** The last write was cut inside a line: what follows starts on a new one. */
-  private midLine = false
   private flushing: (() => void)[] = []
 
   /**
@@ -145,10 +143,12 @@ export class LineWriter {
     this.held = false
     this.seal()
     for (let chunk = this.chunks[0]; chunk !== undefined; chunk = this.chunks[0]) {
-      if (this.midLine && chunk.at === 0) {
+      const { turn } = this.output
+      if (turn.holder !== undefined && turn.holder !== this) return this.hold(1)
+      turn.holder = this
+      if (turn.midLine && chunk.at === 0 && chunk.bytes[0] !== NEWLINE[0]) {
         chunk.bytes = Buffer.concat([NEWLINE, chunk.bytes])
         this.chunkBytes++
-        this.midLine = false
       }
       if (this.output.pooled) return this.writeInPool(chunk)
       try {
@@ -174,8 +174,10 @@ export class LineWriter {
   private wrote(chunk: Chunk, written: number): void {
     chunk.at += written
     this.chunkBytes -= written
+    this.output.turn.midLine = false
     this.retryMs = 1
     if (chunk.at < chunk.bytes.length) return
+    this.output.turn.holder = undefined
     this.chunks.shift()
     if (this.unreported === 0 || this.droppedLine === undefined || this.waiting > this.limit / 2) return
     const bytes = Buffer.from(`${this.droppedLine(this.unreported)}\n`)
@@ -187,6 +189,7 @@ export class LineWriter {
   private failed(error: unknown): void {
     const code = error instanceof Error && "code" in error ? error.code : undefined
     if (code === "EAGAIN" || code === "EINTR") {
+      if (this.chunks[0]?.at === 0) this.output.turn.holder = undefined
       this.hold(this.retryMs)
       this.retryMs = Math.min(this.retryMs * 2, LONGEST_RETRY_MS)
       return
@@ -204,9 +207,10 @@ export class LineWriter {
   /** Gives up the chunk at the front; a line of which a part was written counts as dropped. */
   private discard(): void {
     const chunk = this.chunks.shift()!
+    const { turn } = this.output
     this.chunkBytes -= chunk.bytes.length - chunk.at
-    if (chunk.at > 0) this.midLine = chunk.bytes[chunk.at - 1] !== NEWLINE[0]
-    else if (chunk.bytes[0] === NEWLINE[0]) this.midLine = true
+    if (chunk.at > 0) turn.midLine = chunk.bytes[chunk.at - 1] !== NEWLINE[0]
+    if (turn.holder === this) turn.holder = undefined
     if (chunk.reports > 0) this.unreported += chunk.reports
     else this.drop(chunk.at === 0 ? chunk.lines : newlines(chunk.bytes, chunk.at))
   }
@@ -224,8 +228,27 @@ function newlines(bytes: Uint8Array, from: number): number {
   return count
 }
 
+/** Shared by the writers of one pipe (`2>&1`): one that was stopped inside a line is not interrupted by another. */
+interface Turn {
+  holder: LineWriter | undefined
+  /** The last line was given up after a part of it: what follows starts on a new one. */
+  midLine: boolean
+}
+
+/** By device and inode. */
+const turns = new Map<string, Turn>()
+
+function turnAt(key: string): Turn {
+  const known = turns.get(key)
+  if (known !== undefined) return known
+  const turn: Turn = { holder: undefined, midLine: false }
+  turns.set(key, turn)
+  return turn
+}
+
 interface Output {
   readonly fd: number
+  readonly turn: Turn
   /** Ours to close. */
   readonly owned: boolean
   /** A write may take a while: it runs in Bun's thread pool. */
@@ -244,20 +267,21 @@ function openOutput(fd: number): Output {
     kind = fs.fstatSync(fd)
   } catch {
     // Not open: -1 fails like any other bad descriptor, and never becomes somebody's socket.
-    return { fd: -1, owned: false, pooled: false, mayWait: false }
+    return { fd: -1, turn: turnAt(""), owned: false, pooled: false, mayWait: false }
   }
-  if (kind.isFile()) return { fd, owned: false, pooled: true, mayWait: false }
+  const turn = turnAt(`${kind.dev}:${kind.ino}`)
+  if (kind.isFile()) return { fd, turn, owned: false, pooled: true, mayWait: false }
   if (!kind.isSocket()) {
     try {
       // Opened anew, so that "do not wait" is ours alone and not a property of the shell's terminal.
       const flags = fs.constants.O_WRONLY | fs.constants.O_NONBLOCK | fs.constants.O_NOCTTY
-      return { fd: fs.openSync(`/proc/self/fd/${fd}`, flags), owned: true, pooled: false, mayWait: false }
+      return { fd: fs.openSync(`/proc/self/fd/${fd}`, flags), turn, owned: true, pooled: false, mayWait: false }
     } catch {
       // No /proc, or a pipe that another user made: below.
     }
   }
-  if (!isatty(fd) && setNonBlocking(fd)) return { fd, owned: false, pooled: false, mayWait: false }
-  return { fd, owned: false, pooled: true, mayWait: true }
+  if (!isatty(fd) && setNonBlocking(fd)) return { fd, turn, owned: false, pooled: false, mayWait: false }
+  return { fd, turn, owned: false, pooled: true, mayWait: true }
 }
 
 const F_GETFL = 3

@@ -1,5 +1,5 @@
 // No byte lost, doubled or reordered: both directions at once, random chunk sizes, random pauses of both readers.
-import { expect, test } from "bun:test"
+import { expect, setDefaultTimeout, test } from "bun:test"
 import { route } from "../../src/policy/decision.ts"
 import { gateway } from "../helper/data-path.ts"
 import { random, type Random } from "../helper/random.ts"
@@ -10,6 +10,7 @@ import { connect, type Wire } from "../helper/wire.ts"
 const LONG = process.env["TIDEGATE_LONG"] === "1"
 const LENGTH = LONG ? 1_073_741_824 : 67_108_864
 const SEEDS = LONG ? [1] : [1, 2, 3]
+setDefaultTimeout(LONG ? 300_000 : 60_000)
 
 /** 4 MiB that every sender cuts its chunks from: different at every position. */
 const source = new Uint8Array(new ArrayBuffer(4_194_304))
@@ -21,7 +22,7 @@ const source = new Uint8Array(new ArrayBuffer(4_194_304))
 /** Sends `LENGTH` bytes in chunks of 1 byte to 300 kB, then FIN. Returns their hash. */
 async function pour(wire: Wire, { below }: Random): Promise<string> {
   const hasher = new Bun.CryptoHasher("sha1")
-  for (let sent = 0; sent < LENGTH; ) {
+  for (let sent = 0; sent < LENGTH;) {
     const longest = below(4) === 0 ? 300 : 300_000
     const start = below(source.length - longest)
     const chunk = source.subarray(start, start + Math.min(1 + below(longest), LENGTH - sent))
@@ -47,19 +48,15 @@ async function drain(wire: Wire, { below }: Random): Promise<string> {
   return hasher.digest("hex")
 }
 
-test.each(SEEDS)(
-  "streams both ways at once arrive whole and in order (seed %p)",
-  async (seed) => {
-    using up = upstream(() => undefined)
-    using gate = gateway(() => route(up.url))
-    using client = await connect(gate.port)
-    const wire = await up.connection()
-    const received = Promise.all([drain(wire, random(seed)), drain(client, random(seed + 10))])
-    const sent = await Promise.all([pour(client, random(seed + 20)), pour(wire, random(seed + 30))])
-    expect(await received).toEqual(sent)
-    const [event] = await gate.ended(1)
-    expect([event!.conn.bytes_in, event!.conn.bytes_out]).toEqual([LENGTH, LENGTH])
-    expect(gate.internalErrors).toEqual([])
-  },
-  LONG ? 120_000 : 20_000,
-)
+test.each(SEEDS)("streams both ways at once arrive whole and in order (seed %p)", async (seed) => {
+  using up = upstream(() => undefined)
+  using gate = gateway(() => route(up.url))
+  using client = await connect(gate.port)
+  const wire = await up.connection()
+  const received = Promise.all([drain(wire, random(seed)), drain(client, random(seed + 10))])
+  const sent = await Promise.all([pour(client, random(seed + 20)), pour(wire, random(seed + 30))])
+  expect(await received).toEqual(sent)
+  const [event] = await gate.ended(1)
+  expect([event!.conn.bytes_in, event!.conn.bytes_out]).toEqual([LENGTH, LENGTH])
+  expect(gate.internalErrors).toEqual([])
+})

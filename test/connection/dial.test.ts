@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test"
+import { describe, expect, setDefaultTimeout, test } from "bun:test"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -9,6 +9,9 @@ import { gateway } from "../helper/data-path.ts"
 import { eventually } from "../helper/eventually.ts"
 import { answers, echo, upstream } from "../helper/upstream.ts"
 import { connect } from "../helper/wire.ts"
+
+// Waits for conditions: on a busy machine it is slow, not wrong.
+setDefaultTimeout(60_000)
 
 /** An address where nobody listens: one that was bound a moment ago. */
 function refusing(): string {
@@ -90,13 +93,19 @@ describe("targets", () => {
     using closed = gateway(() => route(refusing()).or(deny("nothing left", { reset: true })))
     using client = await connect(closed.port)
     expect(await client.closes()).toBe("ECONNRESET")
-    expect((await closed.ended(1))[0]).toMatchObject({ close: { reason: "denied" }, policy: { reason: "nothing left" } })
+    expect((await closed.ended(1))[0]).toMatchObject({
+      close: { reason: "denied" },
+      policy: { reason: "nothing left" },
+    })
   })
 
   test("may be unix sockets", async () => {
     const folder = mkdtempSync(join(tmpdir(), "tidegate-"))
     try {
-      using up = upstream(answers((request) => request.toReversed()), { unix: join(folder, "up.sock") })
+      using up = upstream(
+        answers((request) => request.toReversed()),
+        { unix: join(folder, "up.sock") },
+      )
       using gate = gateway(() => route([`unix:${folder}/none.sock`, up.url]))
       using client = await connect(gate.port, { first: "abc" })
       client.end()
@@ -207,7 +216,7 @@ describe("a black hole", () => {
     await Promise.all(clients)
     await eventually(() => descriptors().size <= before)
     expect(hole.attempts()).toEqual(new Set())
-  }, 15_000)
+  })
 
   test("is let go of when the client resets", async () => {
     using hole = blackHole()
@@ -229,11 +238,11 @@ describe("a black hole", () => {
   })
 })
 
-describe("a name", () => {
-  const resolver = (known: Record<string, readonly Ip[] | Promise<readonly Ip[]>>) => ({
-    resolve: (host: string) => known[host] ?? Promise.reject(new Error("ENOTFOUND")),
-  })
+const resolver = (known: Record<string, readonly Ip[] | Promise<readonly Ip[]>>) => ({
+  resolve: (host: string) => known[host] ?? Promise.reject(new Error("ENOTFOUND")),
+})
 
+describe("a name", () => {
   test("with several addresses is tried at the next one at once when one refuses", async () => {
     using up = upstream(names("up"), { hostname: "127.0.0.3" })
     const exits = resolver({ "db.internal": addresses("127.0.0.1", "127.0.0.2", "127.0.0.3") })
@@ -330,13 +339,14 @@ describe("refused unless allowed", () => {
     expect((await gate.ended(1))[0]!.upstream!.error).toBe(
       "refused: a listener of this gateway (--allow-own-listeners permits it)",
     )
-    expect(gate.events).toHaveLength(1)
+    expect(gate.path.accepted).toBe(1)
   })
 
   test("a listener of its own on the loopback, reached through no address", async () => {
     using gate = gateway((connection) => route(`tcp://0.0.0.0:${connection.server.port}`))
     expect(await ask(gate.port)).toBe("")
-    expect(gate.events).toHaveLength(1)
+    expect((await gate.ended(1))[0]!.upstream!.error).toStartWith("refused: a listener of this gateway")
+    expect(gate.path.accepted).toBe(1)
   })
 
   test("a listener of its own on all addresses, whatever address leads there", async () => {

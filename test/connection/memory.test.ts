@@ -1,6 +1,9 @@
-import { expect, test } from "bun:test"
+import { expect, setDefaultTimeout, test } from "bun:test"
 import { stalls, upstream } from "../helper/upstream.ts"
 import { connect } from "../helper/wire.ts"
+
+// Waits for conditions: on a busy machine it is slow, not wrong.
+setDefaultTimeout(60_000)
 
 const STALLED = 50
 

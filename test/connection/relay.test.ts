@@ -1,9 +1,12 @@
-import { describe, expect, test } from "bun:test"
+import { describe, expect, setDefaultTimeout, test } from "bun:test"
 import { deny, route } from "../../src/policy/decision.ts"
 import { gateway } from "../helper/data-path.ts"
 import { answers, echo, stalls, upstream } from "../helper/upstream.ts"
 import { connect } from "../helper/wire.ts"
 import { RawClient } from "../helper/raw.ts"
+
+// Waits for conditions: on a busy machine it is slow, not wrong.
+setDefaultTimeout(60_000)
 
 const megabyte = (n: number) => Buffer.alloc(n * 1_048_576, "0123456789abcdef")
 
