@@ -30,7 +30,7 @@ WORKDIR /app
 ENV NODE_ENV=production BUN_RUNTIME_TRANSPILER_CACHE_PATH=0
 USER 65532:65532
 EXPOSE 9000
-HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 \
+HEALTHCHECK --interval=15s --timeout=5s --start-period=5s --retries=2 \
   CMD ["bun", "--no-install", "/app/src/main.ts", "status", "--ready", "/policies"]
 # Bun is the first process of the container: signals reach it, and SIGTERM drains.
 ENTRYPOINT ["bun", "--no-install", "/app/src/main.ts"]

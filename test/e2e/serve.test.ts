@@ -6,7 +6,7 @@ import { join, resolve } from "node:path"
 import { expect, test } from "bun:test"
 import { EchoClient, startEcho } from "../helper/echo.ts"
 import { installed } from "../helper/servers.ts"
-import { freePort, serve, start, type Served } from "../helper/serve.ts"
+import { freePort, RUNTIME, serve, start, type Served } from "../helper/serve.ts"
 
 const MAIN = resolve(import.meta.dir, "../../src/main.ts")
 
@@ -198,7 +198,10 @@ test("with --shutdown-delay it is not ready first but still accepts", async () =
     "--shutdown-delay",
     "1s",
   )
-  const ready = () => Bun.spawnSync([process.execPath, MAIN, "status", "--ready", gateway.folder]).exitCode
+  const ready = () =>
+    Bun.spawnSync([process.execPath, MAIN, "status", "--ready", gateway.folder], {
+      env: { ...process.env, XDG_RUNTIME_DIR: RUNTIME },
+    }).exitCode
   expect(ready()).toBe(0)
   gateway.signal("SIGTERM")
   await said(gateway, "not ready, still accepting")

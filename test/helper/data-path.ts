@@ -1,9 +1,9 @@
 // A data path without files: policies are functions, listeners are bound on port 0, events are kept in a list.
 import { makeDataPath } from "../../src/connection/sockets.ts"
-import { Listeners } from "../../src/connection/listeners.ts"
+import { Listeners, type ListenerStatus } from "../../src/connection/listeners.ts"
 import type { DataPath, Exits, Settings } from "../../src/connection/data-path.ts"
 import { Usage, type ListenerPlan, type PolicyVersion, type Snapshot } from "../../src/config/snapshot.ts"
-import type { Connection, Summary } from "../../src/policy/connection.ts"
+import type { CloseReason, Connection, Summary } from "../../src/policy/connection.ts"
 import { identity, parseListen } from "../../src/policy/listen.ts"
 
 export type OnConnect = (connection: Connection) => unknown
@@ -22,6 +22,10 @@ export interface TestGateway extends Disposable {
   readonly events: Summary[]
   readonly failures: { file: string; error: unknown }[]
   readonly internalErrors: unknown[]
+  /** Why clients were turned away before they became connections. */
+  readonly refusals: CloseReason[]
+  /** Listeners that changed between up and down by themselves. */
+  readonly changes: ListenerStatus[]
   /** Resolves when `n` connections have ended. */
   ended(n: number): Promise<Summary[]>
   apply(policies: readonly TestPolicy[]): void
@@ -83,6 +87,8 @@ export function gateway(
   const events: Summary[] = []
   const failures: TestGateway["failures"] = []
   const internalErrors: unknown[] = []
+  const refusals: CloseReason[] = []
+  const changes: ListenerStatus[] = []
   let waiting: { n: number; resolve: (events: Summary[]) => void }[] = []
   const path = makeDataPath(
     { ...defaults, ...settings },
@@ -93,7 +99,7 @@ export function gateway(
         waiting = waiting.filter((each) => events.length < each.n)
         for (const each of done) each.resolve(events)
       },
-      refused: () => undefined,
+      refused: (_, reason) => refusals.push(reason),
       policyFailed: (policy, error) => failures.push({ file: policy.file, error }),
       internalError: (error) => internalErrors.push(error),
       runEffect: () => {
@@ -107,7 +113,7 @@ export function gateway(
       ...exits,
     },
   )
-  const listeners: Listeners = new Listeners(path, { changed: () => undefined })
+  const listeners: Listeners = new Listeners(path, { changed: (status) => changes.push(status) })
   const list = typeof policies === "function" ? [{ listen: "tcp://127.0.0.1:0", on_tcp_connect: policies }] : policies
   listeners.apply(snapshotOf(list))
   listeners.open()
@@ -120,6 +126,8 @@ export function gateway(
     events,
     failures,
     internalErrors,
+    refusals,
+    changes,
     ended: (n) =>
       events.length >= n ? Promise.resolve(events) : new Promise((resolve) => waiting.push({ n, resolve })),
     apply: (next) => listeners.apply(snapshotOf(next)),

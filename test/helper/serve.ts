@@ -6,6 +6,10 @@ import type { Summary } from "../../src/policy/connection.ts"
 
 const MAIN = resolve(import.meta.dir, "../../src/main.ts")
 
+/** Control sockets of gateways that are killed stay behind: not in the machine's own folder. */
+export const RUNTIME = mkdtempSync(join(tmpdir(), "tidegate-runtime-"))
+process.on("exit", () => rmSync(RUNTIME, { recursive: true, force: true }))
+
 export interface LogLine {
   readonly level: string
   readonly message: string
@@ -49,7 +53,7 @@ export function start(files: Readonly<Record<string, string>>, ...flags: string[
   const child = Bun.spawn([process.execPath, "--no-install", MAIN, "serve", folder, "--log", "json", ...flags], {
     stdout: "pipe",
     stderr: "pipe",
-    env: { ...process.env, NO_COLOR: "1" },
+    env: { ...process.env, NO_COLOR: "1", XDG_RUNTIME_DIR: RUNTIME },
   })
   const events: Summary[] = []
   const log: LogLine[] = []

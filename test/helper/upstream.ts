@@ -44,7 +44,10 @@ export function upstream(
     },
   } as unknown as Bun.TCPSocketListenOptions<Wire>)
   return {
-    url: "unix" in at ? `unix:${at.unix}` : `tcp://${at.hostname.includes(":") ? `[${at.hostname}]` : at.hostname}:${server.port}`,
+    url:
+      "unix" in at
+        ? `unix:${at.unix}`
+        : `tcp://${at.hostname.includes(":") ? `[${at.hostname}]` : at.hostname}:${server.port}`,
     port: server.port,
     accepted,
     problems,

@@ -10,7 +10,7 @@ import { gateway } from "../helper/data-path.ts"
 
 const DOCS = await Bun.file(join(import.meta.dir, "../../docs/events.md")).text()
 const EXAMPLES = Array.from(DOCS.matchAll(/```json\n(.*?)```/gs), (match) => JSON.parse(match[1]!))
-const LISTENER = { name: "tcp:*:5432", url: "tcp://:5432" }
+const LISTENER = { name: "*:5432", url: "tcp://:5432" }
 const plain = painter(false)
 
 function example(type: string) {
@@ -131,7 +131,7 @@ test("a line of JSON carries nothing that acts on a terminal", () => {
 
 test("a readable line says who, where, which policy, which upstream, how much, how long and why", () => {
   expect(closedText(summary(), plain).replace(/^\S+/, "TIME")).toBe(
-    'TIME  203.0.113.9:51234 -> tcp:*:5432  my-db.ts route  tcp://db-1.internal:5432 (10.0.0.3:5432)  in 1.2 kB out 31 kB  3.2 s  client-closed by client  {"tenant":"acme"}',
+    'TIME  203.0.113.9:51234 -> *:5432  my-db.ts route  tcp://db-1.internal:5432 (10.0.0.3:5432)  in 1.2 kB out 31 kB  3.2 s  client-closed by client  {"tenant":"acme"}',
   )
 })
 
@@ -173,7 +173,7 @@ test("colour is there when it is asked for, and a unix client has no address", (
   const conn = { ...summary().conn, client_ip: null, client_port: null }
   const line = closedText(summary({ conn }), painter(true))
   expect(line).toContain("\u001b[32mroute\u001b[0m")
-  expect(line).toContain("unix -> tcp:*:5432")
+  expect(line).toContain("unix -> *:5432")
 })
 
 test("lengths of time are said as people say them", () => {
@@ -243,7 +243,7 @@ test("pretty writes lines for people, none writes nothing", async () => {
   }
   const lines = await pretty.lines()
   expect(lines).toHaveLength(2)
-  expect(lines[1]).toMatch(/^\S+ {2}tcp:\*:5432 {2}2 clients refused: limit-reached$/)
+  expect(lines[1]).toMatch(/^\S+ {2}\*:5432 {2}2 clients refused: limit-reached$/)
   expect(await none.lines()).toEqual([])
 })
 

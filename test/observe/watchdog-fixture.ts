@@ -31,6 +31,11 @@ switch (how) {
     watchdog.forget(id)
     forever()
     break
+  case "pause":
+    // Longer than the limit of 1 second and its last heartbeat.
+    Bun.sleepSync(3500)
+    console.log("went on")
+    process.exit(0)
   case "stopped":
     // Its parent stops and continues it; afterwards it must still be there to say so.
     process.on("SIGUSR2", () => {

@@ -64,6 +64,15 @@ test.concurrent("a process that was stopped for longer than the limit goes on", 
   expect(await child.exited).toBe(0)
 })
 
+test.concurrent("under a debugger a breakpoint ends nothing", async () => {
+  const child = Bun.spawn([process.execPath, "--inspect=127.0.0.1:0", FIXTURE, "pause"], {
+    stdout: "pipe",
+    stderr: "ignore",
+  })
+  expect(await child.stdout.text()).toBe("went on\n")
+  expect(await child.exited).toBe(0)
+})
+
 test.concurrent("a closed watchdog keeps no process alive", async () => {
   const child = start("closed")
   expect(await child.stdout.text()).toBe("closed\n")

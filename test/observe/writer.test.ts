@@ -143,6 +143,28 @@ test("lines are written again when a reader returns, each from its start", async
   closeSync(fd)
 })
 
+test("two writers of one pipe, as with 2>&1, do not break each other's lines", async () => {
+  using pipe = fifo()
+  const reader = pipe.reader()
+  const fd = openSync(pipe.path, constants.O_WRONLY)
+  const [first, second] = [new LineWriter(fd), new LineWriter(fd)]
+  // Each line is longer than the pipe, so that each is written in parts.
+  first.write("a".repeat(100_000))
+  second.write("b".repeat(100_000))
+  first.write("a".repeat(100_000))
+  const cat = Bun.spawn(["cat", pipe.path])
+  expect(await Promise.all([first.flush(5000), second.flush(5000)])).toEqual([true, true])
+  for (const writer of [first, second]) writer.close()
+  closeSync(reader)
+  closeSync(fd)
+  const lines = (await cat.stdout.text()).trimEnd().split("\n")
+  expect(lines.map((line) => [line.length, new Set(line).size])).toEqual([
+    [100_000, 1],
+    [100_000, 1],
+    [100_000, 1],
+  ])
+})
+
 test("closing counts what still waits", () => {
   using pipe = fifo()
   const reader = pipe.reader()
