@@ -60,7 +60,9 @@ function defaultExports(value: unknown): Record<string, unknown> {
   if (typeof value === "function") return { on_tcp_connect: value }
   if (typeof value !== "object" || value === null) return {}
   const found: Record<string, unknown> = {}
-  for (const name in value) {
+  // Methods of a class are not among the keys.
+  const inherited = KNOWN.filter((name) => name in value)
+  for (const name of [...Object.keys(value), ...inherited]) {
     const member = (value as Record<string, unknown>)[name]
     found[name] = typeof member === "function" ? member.bind(value) : member
   }
@@ -72,6 +74,7 @@ function nameFault(name: string, twice: boolean, values: Readonly<Record<string,
   if ((KNOWN as readonly string[]).includes(name)) {
     return twice ? { name, message: `${name} is exported by name and in the default export; leave one out` } : undefined
   }
+  // Beside the export that it resembles a name is no slip: `listens` next to `listen`.
   const meant = suggest(name, KNOWN)
   if (meant === undefined || values[meant] !== undefined) return undefined
   return { name, message: `${name} is not an export that a policy has; did you mean "${meant}"?` }

@@ -1,4 +1,5 @@
 // Turns what Bun and policies throw while a file is parsed, linked, evaluated or set up into diagnostics.
+import { dirname } from "node:path"
 import { didYouMean } from "../policy/suggest.ts"
 import { diagnostic, placeAt, type Diagnostic, type Place } from "./diagnostic.ts"
 import type { Fault } from "./exports.ts"
@@ -36,15 +37,13 @@ export async function evaluationFailures(error: unknown, held: Held, instances: 
       return diagnostic({ path: module.path, ...lineOf(position, shifts) }, message, undefined, module.text)
     })
   }
+  // Bun tells these two by their messages alone, and without a position.
   const message = error instanceof Error || isMessage(error) ? String(error.message) : ""
   const named = /^export(?:ed)?(?: named)? '([^']+)' not found in (?:module )?'([^']+)'/i.exec(message)
   if (error instanceof SyntaxError && named !== null) return [await missingExport(named[1]!, named[2]!, held)]
-  const unresolved = /^Cannot find (?:package|module) '([^']+)'/.exec(message)
-  if (unresolved !== null) {
-    const site = findImport(held, (imported, specifier) => imported === undefined && specifier === unresolved[1])
-    const text = withoutVersions(message).replace(/ imported from .*$/, "")
-    return [site === undefined ? diagnostic({ path: held.entry.module.path }, text) : at(site, text)]
-  }
+  const unresolved = /^Cannot find (?:package|module) '([^']+)'/.exec(message)?.[1]
+  const site = unresolved === undefined ? undefined : findImport(held, isUnresolved(unresolved))
+  if (site !== undefined) return [at(site, `cannot find "${site.specifier}"`)]
   return [thrown(error, held, instances, error instanceof Error ? "" : "threw ")]
 }
 
@@ -98,6 +97,7 @@ function thrownText(error: unknown): string {
   return withoutVersions(Bun.inspect(error, { depth: 1 }))
 }
 
+/** `target` is a versioned specifier, or the name of a package. */
 async function missingExport(name: string, target: string, held: Held): Promise<Diagnostic> {
   const own = gatewayModules().get(target)
   const site = findImport(held, (imported, specifier) => (imported?.specifier ?? specifier) === target, name)
@@ -110,6 +110,19 @@ async function missingExport(name: string, target: string, held: Held): Promise<
   return at(site, message, hint)
 }
 
+/** Bun names the package only. That it is there has been seen before, so that asking again fetches nothing. */
+function isUnresolved(name: string): (imported: Instance | undefined, specifier: string, module: Module) => boolean {
+  return (imported, specifier, module) => {
+    if (imported !== undefined || (specifier !== name && !specifier.startsWith(`${name}/`))) return false
+    try {
+      Bun.resolveSync(specifier, dirname(module.real))
+      return false
+    } catch {
+      return true
+    }
+  }
+}
+
 interface FoundImport {
   readonly module: Module
   readonly imported: Instance | undefined
@@ -120,14 +133,14 @@ interface FoundImport {
 /** Finds the import statement that an error is about; with `name`, one that names it, at the name. */
 function findImport(
   held: Held,
-  wanted: (imported: Instance | undefined, specifier: string) => boolean,
+  wanted: (imported: Instance | undefined, specifier: string, module: Module) => boolean,
   name?: string,
 ): FoundImport | undefined {
   let fallback: FoundImport | undefined
   for (const { module, links } of held.all) {
     for (const site of module.imports) {
       const imported = links.get(site)
-      if (!wanted(imported, site.specifier)) continue
+      if (!wanted(imported, site.specifier, module)) continue
       const found = { module, imported, specifier: site.specifier, offset: site.start }
       const clause = name === undefined ? -1 : offsetInClause(module.text, site.start, name)
       if (clause >= 0) return { ...found, offset: clause }

@@ -3,6 +3,7 @@ import { readdirSync, realpathSync, statSync, type Dirent } from "node:fs"
 import { join } from "node:path"
 import { byName } from "./compile.ts"
 import { diagnostic, type Diagnostic } from "./diagnostic.ts"
+import { lookAt } from "./look-at.ts"
 import { distrust } from "./trust.ts"
 
 /** The names of the policy files, by code point, or why the folder cannot be used. */
@@ -30,5 +31,5 @@ export function isPolicyName(name: string): boolean {
 
 function isFolder(folder: string, entry: Dirent): boolean {
   if (!entry.isSymbolicLink()) return entry.isDirectory()
-  return statSync(join(folder, entry.name), { throwIfNoEntry: false })?.isDirectory() ?? false
+  return lookAt(join(folder, entry.name))?.isDirectory() ?? false
 }

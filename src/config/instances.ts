@@ -38,7 +38,10 @@ export class Instances {
   private readonly live = new Map<string, Instance>()
   private readonly bySpecifier = new Map<string, Instance>()
 
-  /** Holds the instances of a node and of what it reaches, new ones where there are none. */
+  /**
+   * Holds the instances of a node and of what it reaches, new ones where there are none. An equal hash means equal text
+   * and equal imports all the way down, so that a shared instance brings everything that it needs.
+   */
   hold(graph: ModuleGraph, node: Node): Held {
     const created = new Map<Node, { instance: Instance; links: Map<ImportSite, Instance> }>()
     const ensure = (of: Node): Instance => {
@@ -73,7 +76,7 @@ export class Instances {
   }
 
   private create(module: Module, hash: string, links: ReadonlyMap<ImportSite, Instance>): Instance {
-    const specifier = `${module.path}?h=${hash}-${++last}`
+    const specifier = `${module.real}?h=${hash}-${++last}`
     const instance: Instance = { specifier, module, links, holders: 0, shifts: [] }
     this.bySpecifier.set(specifier, instance)
     provide(specifier, () => {

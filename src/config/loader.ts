@@ -111,9 +111,11 @@ export class Loader {
   private async run(retryFailed: boolean): Promise<Loaded> {
     const files = policyFiles(this.folder)
     if (!isList(files)) return this.keep(files)
-    this.forget([...this.known.keys()].filter((file) => !files.includes(file)))
+    const present = new Set(files)
+    this.forget([...this.known.keys()].filter((file) => !present.has(file)))
     const found = this.look(files)
     const id = digestOf(JSON.stringify(found.map(({ file, hash }) => [file, hash])))
+    // Equal bytes came to this result before; only what failed by chance could come to another.
     if (this.latest?.snapshot.id === id && !retryFailed) return this.again(this.latest)
     await this.evaluateAll(found, retryFailed)
     const turns = await this.select(found)
@@ -216,6 +218,7 @@ export class Loader {
   private async select(found: readonly Found[]): Promise<Turn[]> {
     for (;;) {
       const turns = choose(found)
+      // A failed setup takes its version out, which may end a conflict that another file has lost.
       const ran = !this.options.runSetup || (await this.setUp(turns))
       const chosen = new Set(turns.map(({ choice }) => choice))
       for (const { known } of found) if (!chosen.has(known.candidate)) known.candidate?.disposeUnused()

@@ -1,10 +1,11 @@
 // Reads policy files and everything that they import. A file is read again only when its stat says that it changed;
 // the hash of a module covers its bytes and those of all modules that it reaches.
-import { readFileSync, realpathSync, statSync, type BigIntStats } from "node:fs"
+import { readFileSync, realpathSync, type BigIntStats } from "node:fs"
 import { dirname, relative } from "node:path"
 import { dataProblem } from "./data.ts"
 import { diagnostic, placeAt, type Diagnostic } from "./diagnostic.ts"
 import { parseFailures } from "./failure.ts"
+import { lookAt, realPath } from "./look-at.ts"
 import { isCode, kindOf, type ModuleKind } from "./module-kind.ts"
 import { resolve, type Resolution } from "./resolve.ts"
 import { scan, type ImportSite } from "./specifiers.ts"
@@ -12,8 +13,10 @@ import { distrust } from "./trust.ts"
 
 /** What one file held when it was read. */
 export interface Module {
-  /** Real path: links resolved. */
+  /** The path by which it was found. */
   readonly path: string
+  /** The path with all links resolved: where its imports start from. */
+  readonly real: string
   /** Names the file over swaps of links: see {@link ModuleGraph.keyOf}. */
   readonly key: string
   readonly kind: ModuleKind
@@ -65,7 +68,7 @@ export class ModuleGraph {
 
   /** Starts a walk: every file is looked at once, and all entries see the same text of it. */
   begin(): void {
-    this.realFolder = realpathSync(this.folder)
+    this.realFolder = realPath(this.folder)
     this.seen = new Map()
     this.nodes = new Map()
     this.resolved = new Map()
@@ -85,7 +88,7 @@ export class ModuleGraph {
   /** The folders whose changes can change the outcome of the last walk, apart from the policies folder itself. */
   folders(): string[] {
     const wanted = [...this.resolved.values()].flatMap((found) => (found.kind === "missing" && found.wanted) || [])
-    const files = [...this.reads.keys(), ...[...this.reads.values()].map(({ module }) => module.path), ...wanted]
+    const files = [...this.reads.keys(), ...[...this.reads.values()].map(({ module }) => module.real), ...wanted]
     return [...new Set(files.map((file) => dirname(file)))]
   }
 
@@ -104,7 +107,7 @@ export class ModuleGraph {
     if (known !== undefined) return known
     const node: Node = { module, links: new Map(), problems: [], hash: undefined }
     this.nodes.set(module, node)
-    const distrusted = this.distrustOf(dirname(module.path))
+    const distrusted = this.distrustOf(dirname(module.real))
     if (distrusted !== undefined) node.problems.push(distrusted)
     for (const site of module.imports) this.follow(node, site)
     return node
@@ -114,7 +117,7 @@ export class ModuleGraph {
   private distrustOf(folder: string): Diagnostic | undefined {
     if (!folder.startsWith(`${this.realFolder}/`)) return undefined
     if (this.trusted.has(folder)) return this.trusted.get(folder)
-    const stat = statSync(folder, { bigint: true, throwIfNoEntry: false })
+    const stat = lookAt(folder)
     const found = stat === undefined ? undefined : distrust(folder, stat)
     const problem =
       found === undefined ? this.distrustOf(dirname(folder)) : diagnostic({ path: folder }, found.message, found.hint)
@@ -123,8 +126,8 @@ export class ModuleGraph {
   }
 
   private follow(node: Node, site: ImportSite): void {
-    const { path, text } = node.module
-    const found = this.resolve(site.specifier, dirname(path))
+    const { path, real, text } = node.module
+    const found = this.resolve(site.specifier, dirname(real))
     if (found.kind === "missing") {
       node.problems.push(diagnostic(placeAt(path, text, site.start), found.message, found.hint, text))
     }
@@ -147,7 +150,7 @@ export class ModuleGraph {
     const id = type === undefined ? path : `${path}\0${type}`
     const seen = this.seen.get(id)
     if (seen !== undefined) return seen.module
-    const stat = statSync(path, { bigint: true, throwIfNoEntry: false })
+    const stat = lookAt(path)
     const signature = stat === undefined ? "" : signatureOf(stat)
     let read = this.reads.get(id)
     if (read === undefined || read.unsure || read.signature !== signature) {
@@ -163,6 +166,7 @@ export class ModuleGraph {
   private load(path: string, kind: ModuleKind, stat: BigIntStats | undefined): Module {
     const failed = (message: string, hint?: string): Module => ({
       path,
+      real: path,
       key: this.keyOf(path),
       kind,
       text: "",
@@ -172,18 +176,19 @@ export class ModuleGraph {
       problems: [diagnostic({ path }, message, hint)],
       savedAt: Number(stat?.mtimeMs ?? 0),
     })
-    if (stat === undefined) return failed("cannot be read: there is no such file")
-    if (!stat.isFile()) return failed("cannot be read: it is not a file")
-    if (stat.size > LARGEST) return failed(`${stat.size} bytes; a policy has at most ${LARGEST}`)
+    if (stat?.isFile() === false) return failed("cannot be read: it is not a file")
+    if (stat !== undefined && stat.size > LARGEST) return failed(`${stat.size} bytes; a policy has at most ${LARGEST}`)
     try {
       const real = realpathSync(path)
+      if (stat === undefined) return failed("cannot be read: it has just come or gone")
       const distrusted = distrust(real, stat)
       if (distrusted !== undefined) return failed(distrusted.message, distrusted.hint)
       const text = readFileSync(real, "utf8").replace(/^\uFEFF/, "")
-      const base = { path: real, key: this.keyOf(real), kind, digest: digestOf(text), savedAt: Number(stat.mtimeMs) }
-      return { ...base, ...parse(real, kind, text) }
+      const facts = { path, real, key: this.keyOf(real), kind, digest: digestOf(text), savedAt: Number(stat.mtimeMs) }
+      return { ...facts, ...parse(path, kind, text) }
     } catch (error) {
-      return failed(`cannot be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}`)
+      const { code } = error as NodeJS.ErrnoException
+      return failed(`cannot be read: ${code === "ENOENT" ? "there is no such file" : (code ?? String(error))}`)
     }
   }
 
@@ -228,7 +233,7 @@ function signatureOf(stat: BigIntStats): string {
 
 /** A file that was only touched, or swapped for an equal one. */
 function isSame(a: Module, b: Module): boolean {
-  return a.digest === b.digest && a.path === b.path && a.problems.length === 0 && b.problems.length === 0
+  return a.digest === b.digest && a.real === b.real && a.problems.length === 0 && b.problems.length === 0
 }
 
 function faults(problems: readonly Diagnostic[]): string[] {

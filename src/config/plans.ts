@@ -29,6 +29,7 @@ export class Plans {
     }
     const policies = Object.freeze([...byPolicy.keys()])
     const made: Snapshot = Object.freeze({ id, listeners, policies, files: Object.freeze([...files]) })
+    // The same object again tells everybody that nothing changed, down to the problems of each file.
     const same = [this.committed, this.latest].find((other) => other !== undefined && isSameSnapshot(other, made))
     this.latest = same ?? made
     this.loads.set(this.latest, this.load)
@@ -51,6 +52,7 @@ export class Plans {
     this.retire(() => true)
   }
 
+  /** Connections under an equal plan count as connections of the new snapshot: nothing has to be handed over. */
   private find(plan: Plan): ListenerPlan | undefined {
     return [...this.openOf(plan.identity).keys()].find((known) => isSamePlan(known, plan))
   }
@@ -72,6 +74,7 @@ export class Plans {
     return plans
   }
 
+  /** `Usage` calls back at once when nothing was accepted under the plan, else after its last connection. */
   private retire(which: (plan: ListenerPlan, load: number) => boolean): void {
     for (const [identity, plans] of this.open) {
       for (const [plan, load] of plans) {

@@ -1,10 +1,11 @@
 // What an import specifier means, decided before Bun is asked: Bun would look for an unknown package in the registry,
 // and remembers which files a folder had.
-import { existsSync, readdirSync, statSync } from "node:fs"
+import { existsSync, readdirSync } from "node:fs"
 import { isBuiltin } from "node:module"
 import { basename, dirname, extname, join, resolve as resolvePath } from "node:path"
 import { fileURLToPath } from "node:url"
 import { didYouMean, suggest } from "../policy/suggest.ts"
+import { lookAt } from "./look-at.ts"
 import { gatewayModules } from "./plugin.ts"
 
 export type Resolution =
@@ -27,7 +28,7 @@ const COMPILED_FROM: Readonly<Record<string, readonly string[]>> = {
 /** Resolves a specifier as seen from a file in `folder` (a real path). */
 export function resolve(specifier: string, folder: string): Resolution {
   if (/^\.{0,2}\/|^\.\.?$/.test(specifier)) return file(specifier, resolvePath(folder, specifier))
-  if (specifier.startsWith("file:")) return file(specifier, fileURLToPath(specifier))
+  if (/^file:\/\/\/(?!.*%2f)/i.test(specifier)) return file(specifier, fileURLToPath(specifier))
   if (isBuiltin(specifier) || /^(bun|data):/.test(specifier) || specifier === "bun") return { kind: "external" }
   if (gatewayModules().has(specifier)) return { kind: "external" }
   if (/^(tidegate|effect)(\/|$)/.test(specifier)) return unknownModule(specifier)
@@ -59,7 +60,7 @@ function candidates(wanted: string): string[] {
 }
 
 function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false
+  return lookAt(path)?.isFile() ?? false
 }
 
 function namesIn(folder: string): string[] {

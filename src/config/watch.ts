@@ -1,7 +1,8 @@
 // Says when policies may have changed: soon after file system events, and every 2 seconds in case there were none.
 // What changed, the loader finds out.
-import { statSync, watch as watchFolder, type FSWatcher } from "node:fs"
+import { watch as watchFolder, type FSWatcher } from "node:fs"
 import { basename, dirname } from "node:path"
+import { lookAt } from "./look-at.ts"
 
 /** 12 ms after the last event: editors and git write a file in several steps. */
 const QUIET = 12
@@ -116,6 +117,6 @@ function nearest(folder: string): string {
 
 /** The inode alone is not enough: a new folder often gets the one that was just freed. */
 function identityOf(folder: string): string | undefined {
-  const stat = statSync(folder, { bigint: true, throwIfNoEntry: false })
+  const stat = lookAt(folder)
   return stat?.isDirectory() ? `${stat.dev}:${stat.ino}:${stat.birthtimeNs}` : undefined
 }

@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test"
 import { mkdirSync, rmSync, symlinkSync } from "node:fs"
 import { renderDiagnostic } from "../../src/config/diagnostic.ts"
+import { random } from "../helper/random.ts"
 import { answer, plan, policy, PolicyFolder, problems, states, version } from "./policy-folder.ts"
 
 test("every top-level ts, js and mts file is a policy; tests, declarations, dot files and sub-folders are not", async () => {
@@ -28,7 +29,7 @@ test("every top-level ts, js and mts file is a policy; tests, declarations, dot 
 test("a default export may be an object of the exports, whose functions keep their this, or on_tcp_connect itself", async () => {
   await using folder = new PolicyFolder({
     "object.ts": `export default { listen: "tcp://:9000", deadline: "2 seconds", word: "own", on_tcp_connect() { return this.word } }`,
-    "class.ts": `class P { word = "class"; on_tcp_connect = () => this.word }\nexport default new P()`,
+    "class.ts": `class P { word = "class"; on_tcp_connect() { return this.word } }\nexport default new P()`,
     "function.ts": `export const listen = "tcp://:9001"\nexport default () => "function"`,
   })
   const loaded = await folder.loader().load()
@@ -78,7 +79,9 @@ test("a policy version says where it is from, and what it exports", async () => 
 
 test("other exports are left alone", async () => {
   await using folder = new PolicyFolder({
-    "a.ts": policy("1", { before: "export const office = 1\nexport class Db {}\nexport type Lisen = 1" }),
+    "a.ts": policy("1", {
+      before: "export const office = 1\nexport class Db {}\nexport type Lisen = 1\nexport const lists = 1",
+    }),
   })
   expect((await folder.loader().load()).problems).toEqual([])
 })
@@ -180,6 +183,13 @@ test.each([
     `import * as E from "effect/Efect"\nE.x()`,
     `a.ts:1:21 there is no module "effect/Efect"; did you mean "effect/Effect"?`,
   ],
+  ["a path through a file", `import x from "./lib/data.ts/x.ts"\nx()`, `a.ts:1:16 cannot find "./lib/data.ts/x.ts"`],
+  ["a specifier that is no path", `import x from "./x\\0"\nx()`, `a.ts the import of "./x\0" cannot be followed`],
+  [
+    "a file URL of another machine",
+    `import x from "file://host/x.ts"\nx()`,
+    `a.ts:1:16 cannot import "file://host/x.ts": code never comes in over the network`,
+  ],
   [
     "a URL",
     `import x from "https://example.com/x.ts"\nx()`,
@@ -259,6 +269,12 @@ test("every problem of every file is reported, once, and says whom an imported f
   ])
 })
 
+test("of very many errors in one file the first five lines are reported", async () => {
+  await using folder = new PolicyFolder({ "a.ts": "const x = 1\n".repeat(20) })
+  const lines = (await folder.loader().load()).problems.map(({ line }) => line)
+  expect(lines).toEqual([2, 3, 4, 5, 6])
+})
+
 test("a problem is shown with the lines around it", async () => {
   await using folder = new PolicyFolder({ "a.ts": `// one\n// two\nexport const lisen = "tcp://:1"\n` })
   const {
@@ -271,6 +287,35 @@ test("a problem is shown with the lines around it", async () => {
 > 3 | export const lisen = "tcp://:1"
                    ^`,
   )
+})
+
+test("no text makes a load fail, wherever it is cut off", async () => {
+  const text = `import { route, cidrs } from "tidegate"
+import { data } from "./lib/data.ts"
+import json from "./lib/d.json" with { type: "json" }
+export const listen = [{ url: "tcp://127.0.0.1:9000-9002", maxConnections: 5 }, "unix:/run/x.sock"]
+export const deadline = "2 seconds"
+const office = cidrs("10.0.0.0/8", \`192.168.0.0/\${8 + 8}\`)
+export const setup = () => ({ office, late: import("./lib/data.ts") })
+export default { on_tcp_close() {} }
+export function on_tcp_connect(_: unknown, { office }: any) { return /[/"]./.test(data) ? route(json.url) : office }
+`
+  const { below } = random(3)
+  await using folder = new PolicyFolder({
+    "lib/data.ts": "export const data = 1",
+    "lib/d.json": `{ "url": "tcp://a:1" }`,
+  })
+  const loader = folder.loader()
+  const seen = new Set<string>()
+  for (let end = 0; end < text.length - 2; end += 1 + below(4)) {
+    folder.write("a.ts", text.slice(0, end))
+    folder.write("b.ts", text.slice(0, end) + String.fromCharCode(below(0x180)) + text.slice(end + below(3)))
+    seen.add(states(await loader.reload())["a.ts"] ?? "none")
+  }
+  folder.write("a.ts", text)
+  const last = await loader.reload()
+  expect([...seen]).toEqual(["bad"])
+  expect(states(last)["a.ts"]).toBe("good")
 })
 
 test("a package of a node_modules folder above the policies is left to Bun", async () => {
@@ -303,6 +348,16 @@ test("data files can be imported, by extension and by attribute", async () => {
   expect(answer(loaded, "a.ts")).toEqual(["json", "json", "toml", "yaml", "text", "a,b", `{ "word": "json" }`])
 })
 
+test("an import of any other kind is left to Bun", async () => {
+  await using folder = new PolicyFolder({
+    "a.ts": policy("path", { before: `import path from "./lib/list.bin" with { type: "file" }` }),
+    "lib/list.bin": "",
+  })
+  const loaded = await folder.loader().load()
+  expect(problems(loaded, folder)).toEqual([])
+  expect(answer(loaded, "a.ts")).toBe(folder.at("lib/list.bin"))
+})
+
 test("paths with all kinds of characters work", async () => {
   const name = `od'd "na\`me" ${"${x}"} %41 #é😀 (1)`
   await using folder = new PolicyFolder({
@@ -326,7 +381,7 @@ test("a package that is there but lacks what is imported is reported at the impo
   await using folder = new PolicyFolder({ "a.ts": `import { x } from "here"\nimport y from "here/nix"\ny(x)` })
   folder.write("node_modules/here/package.json", `{ "name": "here", "main": "index.js", "type": "module" }`)
   folder.write("node_modules/here/index.js", "export const x = 1")
-  expect(problems(await folder.loader().load(), folder)).toEqual(["a.ts:2:16 Cannot find module 'here/nix'"])
+  expect(problems(await folder.loader().load(), folder)).toEqual([`a.ts:2:16 cannot find "here/nix"`])
 })
 
 test("imports without extension, of a folder, and of .js for .ts are found", async () => {
@@ -404,6 +459,35 @@ test("top-level code that hangs is given up, others load meanwhile, and a retry 
   const retried = await loader.reload(true)
   expect(states(retried)).toEqual({ "a.ts": "good", "b.ts": "good" })
   expect(answer(retried, "a.ts")).toBe(1)
+})
+
+test("a file whose top-level code waits does not hold up the others", async () => {
+  Reflect.set(globalThis, "tidegateTestGate", Promise.withResolvers())
+  await using folder = new PolicyFolder({
+    "a.ts": policy("1", { before: "await globalThis.tidegateTestGate.promise" }),
+    "b.ts": policy("2", { before: "globalThis.tidegateTestGate.resolve()" }),
+  })
+  expect(states(await folder.loader({ limit: 2000 }).load())).toEqual({ "a.ts": "good", "b.ts": "good" })
+})
+
+test("what was read is what is evaluated, also when the files are gone by then", async () => {
+  await using folder = new PolicyFolder({
+    "b.ts": policy("[x, y]", { before: `import { x } from "./lib/x.ts"; const { y } = await import("./lib/y.ts")` }),
+    "lib/x.ts": "export const x = 1",
+    "lib/y.ts": "export const y = 2",
+  })
+  const gone = [folder.at("b.ts"), folder.at("lib")].map((path) => JSON.stringify(path))
+  folder.write(
+    "a.ts",
+    policy("1", {
+      before: `import { rmSync } from "node:fs"\n${gone.map((path) => `rmSync(${path}, { recursive: true })`).join("\n")}`,
+    }),
+  )
+  const loader = folder.loader()
+  const loaded = await loader.reload()
+  expect(problems(loaded, folder)).toEqual([])
+  expect(answer(loaded, "b.ts")).toEqual([1, 2])
+  expect(states(await loader.reload())).toEqual({ "a.ts": "good" })
 })
 
 test("closing does not wait for what hangs", async () => {

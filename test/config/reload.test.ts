@@ -258,6 +258,13 @@ test("a swap of links, as Kubernetes does with a ConfigMap, is followed, and wha
   const third = await loader.reload()
   expect([answer(third, "a.ts"), answer(third, "b.ts")]).toEqual([3, [2, 3]])
   expect(version(third, "a.ts").path).toBe(folder.at("a.ts"))
+  release("..2026_4", { "a.ts": "\nthrow new Error()", "b.ts": "x(", "shared.ts": lib })
+  const broken = await loader.reload()
+  expect(problems(broken, folder).map((problem) => problem.split(" ")[0])).toEqual([
+    "a.ts:2:11",
+    "b.ts:1:2",
+    "shared.ts",
+  ])
 })
 
 test("a policies folder that is a link to another release is followed", async () => {

@@ -138,6 +138,12 @@ test("committing a snapshot leaves alone what a later load has made", async () =
   expect(notes).toEqual(["make one", "make two"])
   loader.commit(second.snapshot)
   expect(notes).toEqual(["make one", "make two", "dispose one"])
+  const connection = open(second)
+  folder.write("a.js", withSetup("three"))
+  await loader.reload()
+  expect(notes).toEqual(["make one", "make two", "dispose one", "make three"])
+  connection[Symbol.dispose]()
+  expect(notes).toEqual(["make one", "make two", "dispose one", "make three", "dispose two"])
 })
 
 test("closing disposes everything but what live connections use", async () => {
@@ -183,8 +189,9 @@ test("a file whose setup failed is set up again by a retry, and not before", asy
   })
   const loader = folder.loader()
   expect(states(await loader.reload())).toEqual({ "a.js": "bad" })
-  expect(states(await loader.reload())).toEqual({ "a.js": "bad" })
-  expect(states(await loader.reload(true))).toEqual({ "a.js": "good" })
+  folder.write("b.js", "export const on_tcp_connect = () => 1")
+  expect(states(await loader.reload())).toEqual({ "a.js": "bad", "b.js": "good" })
+  expect(states(await loader.reload(true))).toEqual({ "a.js": "good", "b.js": "good" })
   expect(notes).toEqual(["try", "try"])
 })
 

@@ -114,6 +114,19 @@ test("a folder that is moved away and replaced, also by a link, stays watched", 
   await soon(following.answers("a.ts", 6))
 })
 
+test("a policies folder that is a link is watched for the link being swapped", async () => {
+  await using folder = new PolicyFolder({ "../r1/a.ts": policy("1"), "../r2/a.ts": policy("2") })
+  rmSync(folder.path, { recursive: true })
+  symlinkSync("r1", folder.path)
+  await using following = new Following(folder.loader())
+  await soon(following.answers("a.ts", 1))
+  // The load that follows the start of the watch would see the swap without being told.
+  await soon(until(() => following.loads > 1))
+  symlinkSync("r2", join(folder.root, "next"))
+  renameSync(join(folder.root, "next"), folder.path)
+  await soon(following.answers("a.ts", 2))
+})
+
 test("a swap of links inside of the folder is noticed, and so is a write behind them", async () => {
   await using folder = new PolicyFolder({ "..1/a.ts": policy("1"), "..2/a.ts": policy("2") })
   symlinkSync("..1", folder.at("..data"))
@@ -178,8 +191,11 @@ test("the events of neighbours of the folder cause no load", async () => {
   expect(following.loads - before).toBeLessThanOrEqual(2)
 })
 
+function openDescriptors(): number {
+  return readdirSync("/proc/self/fd").length
+}
+
 test("closing gives back every descriptor, and a folder that is missing is no error", async () => {
-  const count = () => readdirSync("/proc/self/fd").length
   await using folder = new PolicyFolder({ "lib/x.ts": "" })
   const open = () =>
     watch(
@@ -187,10 +203,10 @@ test("closing gives back every descriptor, and a folder that is missing is no er
       () => {},
     )
   open().close()
-  const before = count()
+  const before = openDescriptors()
   const watches = Array.from({ length: 20 }, open)
   rmSync(folder.path, { recursive: true })
   for (const one of watches) one.refresh()
   for (const one of watches) one.close()
-  expect(count()).toBe(before)
+  expect(openDescriptors()).toBe(before)
 })
