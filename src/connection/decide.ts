@@ -66,15 +66,17 @@ function ask(connection: Connection, from: number): void {
     const policy = policies[i]!
     connection.asked = i + 1
     let value: unknown
+    let later: boolean
     path.exits.enter(policy)
     try {
       value = policy.connect(view!, policy.resources)
+      later = waits(value)
       path.exits.leave()
     } catch (error) {
       path.exits.leave()
       return failed(connection, policy, error)
     }
-    if (waits(value)) return wait(connection, i, policy, value)
+    if (later) return wait(connection, i, policy, value as object)
     if (settled(connection, policy, value)) return
   }
   decided(connection)
@@ -101,7 +103,7 @@ function decided(connection: Connection): void {
   connection.preread?.fail("peek: the connection is decided")
 }
 
-function waits(value: unknown): value is object {
+function waits(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false
   return typeof (value as { then?: unknown }).then === "function" || "~effect/Effect" in value
 }
@@ -121,7 +123,8 @@ function wait(connection: Connection, index: number, policy: PolicyVersion, valu
     deciding.interruptedBy(connection.path.exits.runEffect(value, settle))
     return
   }
-  ;(value as PromiseLike<unknown>).then(
+  // A promise is taken as it is; the `then` of anything else is the policy's code and may throw.
+  Promise.resolve(value).then(
     (answered) => settle({ ok: true, value: answered }),
     (error) => settle({ ok: false, error }),
   )

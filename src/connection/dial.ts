@@ -252,9 +252,11 @@ export function tryNextTarget(connection: Connection, error: string): boolean {
   connection.upstream = undefined
   client.other = undefined
   upstream.other = undefined
+  const unsent = upstream.takeBack()
   upstream.release()
   connection.connectedAt = undefined
   connection.state = State.dialling
+  for (const chunk of unsent) connection.ahead().push(chunk)
   dialled.error = error
   dialled.next()
   return true

@@ -87,6 +87,7 @@ function done(connection: Connection): void {
 /** The client's FIN. It is not leaving: it may wait for its answer. */
 export function clientEnded(connection: Connection): void {
   const { client } = connection
+  if (client.broken) return
   client.ended = true
   switch (connection.state) {
     case State.relaying:
@@ -105,6 +106,7 @@ export function clientEnded(connection: Connection): void {
 /** The upstream's FIN. */
 export function upstreamEnded(connection: Connection): void {
   const upstream = connection.upstream!
+  if (upstream.broken) return
   upstream.ended = true
   if (connection.state !== State.relaying) return
   if (unused(connection) && tryNextTarget(connection, "closed before the first byte")) return
@@ -112,10 +114,10 @@ export function upstreamEnded(connection: Connection): void {
   passEnd(upstream)
 }
 
-/** No byte has gone either way, and the client still waits: another target can do as well. */
+/** Nothing has gone either way, not even a FIN to the upstream: another target can do as well. */
 function unused(connection: Connection): boolean {
-  const { client, upstream } = connection
-  return upstream!.received === 0 && upstream!.written === 0 && upstream!.queued === 0 && !client.ended
+  const { received, written, shut } = connection.upstream!
+  return received === 0 && written === 0 && !shut
 }
 
 function noteFirstEnd(connection: Connection, reason: CloseReason, by: "client" | "upstream"): void {
@@ -132,13 +134,14 @@ export function sideClosed(side: Side, error: Error | undefined): void {
   if (connection.state === State.closed) return
   const isClient = side === connection.client
   if (connection.state === State.lingering) return connection.finish(connection.closeReason!, connection.closedBy)
-  if (error === undefined && connection.state === State.relaying) return endedByClose(connection, side, isClient)
+  const reset = error !== undefined || side.broken
+  if (!reset && connection.state === State.relaying) return endedByClose(connection, side, isClient)
   if (connection.state === State.relaying) {
     if (!isClient && unused(connection) && tryNextTarget(connection, "reset before the first byte")) return
     return passReset(connection, side, isClient)
   }
   if (connection.state === State.resetting) return connection.finish(connection.closeReason!, connection.closedBy)
-  connection.finish(error === undefined ? "client-closed" : "client-reset", "client")
+  connection.finish(reset ? "client-reset" : "client-closed", "client")
 }
 
 /** After our own FIN, the peer's FIN comes as a close. */

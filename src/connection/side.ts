@@ -2,7 +2,7 @@
 // The rules of endings live here, because most obvious calls of Bun's sockets cut both directions at once:
 // done writing = the queue is empty, then shutdown(); a reset = terminate().
 import { descriptor, type Socket } from "./bun-socket.ts"
-import { unsent } from "../native/socket.ts"
+import { isOver, unsent } from "../native/socket.ts"
 import type { Connection } from "./connection.ts"
 
 export class Side {
@@ -23,6 +23,8 @@ export class Side {
   shut = false
   /** The socket is gone. */
   closed = false
+  /** A write failed: it was reset. Bun tells of that reset as if it were a FIN, because the write took the error away. */
+  broken = false
   /** We have stopped reading from it. */
   paused = false
   /** Accepted for writing, not yet taken by the socket. */
@@ -38,6 +40,7 @@ export class Side {
     if (this.queued === 0) {
       const taken = this.closed ? 0 : this.socket!.write(chunk)
       if (taken > 0) this.written += taken
+      else if (taken < 0) this.broken = true
       if (taken === chunk.length) return
       if (taken > 0) rest = chunk.subarray(taken)
     }
@@ -57,7 +60,7 @@ export class Side {
       if (taken > 0) {
         this.written += taken
         this.queued -= taken
-      }
+      } else if (taken < 0) this.broken = true
       if (taken < chunk.length) {
         if (taken > 0) queue[sent] = chunk.subarray(taken)
         if (sent > 0) queue.splice(0, sent)
@@ -67,6 +70,13 @@ export class Side {
     }
     this.queue = undefined
     return true
+  }
+
+  /** Gives back what the socket has not taken. */
+  takeBack(): Uint8Array[] {
+    const queue = this.queue ?? []
+    this.drop()
+    return queue
   }
 
   pause(): void {
@@ -110,9 +120,14 @@ export class Side {
     this.socket!.close()
   }
 
-  /** Whether everything that was written has reached the peer's kernel. */
+  /**
+   * Whether everything that was written has reached the peer's kernel, or never will: Bun does not look at a paused
+   * socket any more after both FINs, so that a reset goes unseen, and the kernel's count stays.
+   */
   delivered(): boolean {
-    return this.queued === 0 && unsent(descriptor(this.socket!)) === 0
+    if (this.queued > 0) return false
+    const fd = descriptor(this.socket!)
+    return unsent(fd) === 0 || isOver(fd)
   }
 
   private drop(): void {

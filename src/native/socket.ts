@@ -224,6 +224,13 @@ export function unsent(fd: number): number {
   return libc.ioctl(fd, SIOCOUTQ, optionPointer) < 0 ? 0 : option[0]!
 }
 
+/** Whether the connection is over at the kernel, by a reset that nobody has told of yet. */
+export function isOver(fd: number): boolean {
+  if (libc === undefined || fd < 0) return false
+  length[0] = address.length
+  return libc.getpeername(fd, addressPointer, lengthPointer) < 0
+}
+
 /** Whether the descriptor is a listening socket. */
 export function listens(fd: number): boolean {
   length[0] = 4

@@ -508,10 +508,10 @@ describe("peek", () => {
     await client.atLeast(1)
     const connection = await held.promise
     expect(await waiting).toBe("peek: the connection is decided")
-    expect(connection.peek(1)).rejects.toThrow("peek: the connection is decided")
+    await expect(connection.peek(1)).rejects.toThrow("peek: the connection is decided")
     client.reset()
     await gate.ended(1)
-    expect(connection.peek(1)).rejects.toThrow("the connection is over: client-reset")
+    await expect(connection.peek(1)).rejects.toThrow("the connection is over: client-reset")
   })
 
   test("is refused when the client resets", async () => {
@@ -647,4 +647,23 @@ test("a bug of ours ends the connection it shows on, as internal-error, and no o
   expect(gate.internalErrors).toEqual([bug])
   broken = false
   expect(await ask(gate)).toBe("fine")
+})
+
+test("a value whose `then` throws is the policy's failure", async () => {
+  const getter = Object.defineProperty({}, "then", {
+    get() {
+      throw new Error("no then")
+    },
+  })
+  const thenable = {
+    // oxlint-disable-next-line unicorn/no-thenable -- this is what is tested
+    then() {
+      throw new Error("no answer")
+    },
+  }
+  for (const value of [getter, thenable]) {
+    using gate = gateway(() => value)
+    expect((await eventOf(gate)).close).toEqual({ reason: "policy-failed", by: "gateway" })
+    expect(gate.internalErrors).toEqual([])
+  }
 })

@@ -135,6 +135,30 @@ describe("an upstream that closes before a byte", () => {
     })
   })
 
+  test("gives way also when the client's first bytes could not be written to it any more", async () => {
+    using resets = upstream((wire) => wire.reset())
+    using works = upstream(echo)
+    using gate = gateway(() => route([resets.url, works.url]))
+    for (let i = 0; i < 20; i++) {
+      using client = await connect(gate.port, { first: "first" })
+      client.end()
+      expect(await client.text()).toBe("first")
+    }
+    expect(new Set((await gate.ended(20)).map((event) => event.conn.bytes_in))).toEqual(new Set([5]))
+  })
+
+  test("is passed on as the reset that it is when no target is left", async () => {
+    using resets = upstream((wire) => wire.reset())
+    using gate = gateway(() => route(resets.url))
+    for (let i = 0; i < 20; i++) {
+      using client = await connect(gate.port, { first: "first" })
+      expect(await client.closes()).toBe("ECONNRESET")
+    }
+    expect(new Set((await gate.ended(20)).map(({ close }) => `${close.reason} by ${close.by}`))).toEqual(
+      new Set(["upstream-reset by upstream"]),
+    )
+  })
+
   test("is the end when a byte was written to it", async () => {
     using closes = upstream(async (wire) => {
       await wire.atLeast(1)

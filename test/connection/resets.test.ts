@@ -57,6 +57,25 @@ describe("a reset is passed on", () => {
     })
   })
 
+  test("and never taken for a FIN, though a write to the upstream may be what notices it", async () => {
+    using up = upstream(async (wire) => {
+      await wire.atLeast(1)
+      wire.reset()
+    })
+    using gate = gateway(() => route(up.url))
+    for (let i = 0; i < 100; i++) {
+      using client = await connect(gate.port, { first: "x" })
+      // As many small writes as it takes until one of them meets the reset.
+      while (!client.closed && !client.ended) {
+        await client.write("y").catch(() => undefined)
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      expect(await client.closes()).toBe("ECONNRESET")
+    }
+    const events = await gate.ended(100)
+    expect(new Set(events.map((event) => event.close.reason))).toEqual(new Set(["upstream-reset"]))
+  })
+
   test("also by a side that had sent its FIN before", async () => {
     using up = upstream(async (wire) => {
       await wire.until(() => wire.ended)

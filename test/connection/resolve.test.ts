@@ -91,7 +91,7 @@ describe("an answer", () => {
     clock.now += 25_000
     const late = whole("db")
     asked.at(-1)!.fail("SERVFAIL")
-    expect(late).rejects.toThrow("SERVFAIL")
+    await expect(late).rejects.toThrow("SERVFAIL")
   })
 
   test("of both families is interleaved, the resolver's first family first", async () => {
@@ -105,7 +105,7 @@ describe("an answer", () => {
     const { asked, whole } = resolver()
     const first = whole("db")
     asked[0]!.answer()
-    expect(first).rejects.toThrow("the name has no address")
+    await expect(first).rejects.toThrow("the name has no address")
   })
 })
 
@@ -114,10 +114,10 @@ describe("a failure", () => {
     const { asked, clock, whole } = resolver()
     const first = whole("db")
     asked[0]!.fail("ENOTFOUND")
-    expect(first).rejects.toThrow("ENOTFOUND")
+    await expect(first).rejects.toThrow("ENOTFOUND")
     await first.catch(() => undefined)
     clock.now += 999
-    expect(whole("db")).rejects.toThrow("ENOTFOUND")
+    await expect(whole("db")).rejects.toThrow("ENOTFOUND")
     expect(asked).toHaveLength(1)
     clock.now += 1
     const second = whole("db")

@@ -40,6 +40,7 @@ export function versionOf(policy: TestPolicy, file: string): PolicyVersion {
     deadline: policy.deadline,
     connect: policy.on_tcp_connect,
     closed: policy.on_tcp_close,
+    hasSetup: false,
     resources: undefined,
     failures: { count: 0, logged: new Set() },
   }

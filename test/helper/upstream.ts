@@ -65,7 +65,8 @@ export function upstream(
 export async function echo(wire: Wire): Promise<void> {
   let pending = Promise.resolve()
   wire.onData = (chunk) => {
-    pending = pending.then(() => wire.write(chunk))
+    // Nobody is left to echo to.
+    pending = pending.then(() => wire.write(chunk)).catch(() => undefined)
   }
   await wire.until(() => wire.ended || wire.closed)
   await pending

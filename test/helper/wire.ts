@@ -30,6 +30,8 @@ export class Wire implements Disposable {
   code: string | undefined = undefined
   onData: ((chunk: Uint8Array) => void) | undefined
   readonly paused: boolean
+  /** A write met the reset: Bun tells of that as if it were a FIN. */
+  private writeFailed = false
   private readonly first: string | Uint8Array | undefined
   private readonly chunks: Uint8Array[] = []
   private waits: Wait[] = []
@@ -59,14 +61,15 @@ export class Wire implements Disposable {
       socket.data.changed()
     },
     end(socket) {
-      socket.data.ended = true
-      socket.data.changed()
+      const wire = socket.data
+      if (!wire.writeFailed) wire.ended = true
+      wire.changed()
     },
     close(socket, error) {
       const wire = socket.data
       wire.closed = true
-      wire.code = (error as { code?: string } | undefined)?.code
-      if (error === undefined) wire.ended = true
+      wire.code = (error as { code?: string } | undefined)?.code ?? (wire.writeFailed ? "ECONNRESET" : undefined)
+      if (wire.code === undefined) wire.ended = true
       wire.changed()
     },
     error() {
@@ -118,7 +121,10 @@ export class Wire implements Disposable {
     let rest = typeof data === "string" ? new TextEncoder().encode(data) : data
     while (rest.length > 0) {
       const taken = this.closed ? -1 : this.socket!.write(rest)
-      if (taken < 0) throw new Error(`closed before ${rest.length} bytes were written`)
+      if (taken < 0) {
+        this.writeFailed ||= !this.closed
+        throw new Error(`closed before ${rest.length} bytes were written`)
+      }
       this.written += taken
       rest = rest.subarray(taken)
       if (rest.length === 0) return
