@@ -80,13 +80,14 @@ export const gateway = (
             runSetup: true,
             onEvaluate: (file) => failures.loading(file),
             onEvaluated: () => watchdog.loaded(),
+            onSettled: () => void reload(false),
             onDisposeFailed: ({ file, version, error }) =>
               log.error(`${file}: disposing what setup made failed: ${String(error)}`, { file, version }),
           }),
       ),
       (loader) => Effect.promise(() => loader.close()),
     )
-    failures.attributeBy((error) => loader.attribute(error))
+    failures.attributeBy((error, asked) => loader.attribute(error, asked))
     yield* Effect.acquireRelease(
       Effect.sync(() => failures.catchStray()),
       (stray) => Effect.sync(() => stray[Symbol.dispose]()),
@@ -183,9 +184,9 @@ export const gateway = (
       while (state.due !== undefined && !state.draining) {
         const retryFailed = state.due === "retry"
         state.due = undefined
-        const { snapshot, changed, problems } = await loader.load({ retryFailed })
+        const { snapshot, changed, loading, problems } = await loader.load({ retryFailed })
         if (state.draining) return
-        failures.report(problems.map(render))
+        failures.report(problems.map(render), loading.map(render))
         watcher.refresh()
         if (!changed) continue
         const before = state.snapshot

@@ -4,8 +4,9 @@ import { readExports, type PolicyExports } from "./config/exports.ts"
 import { ask, messageOf } from "./policy/ask.ts"
 import type { CloseReason, Policy } from "./policy/connection.ts"
 import type { Answer } from "./policy/decision.ts"
-import { isEffect, runScoped } from "./policy/run-effect.ts"
+import { setUp, type Resources } from "./policy/set-up.ts"
 import { simulate, type Facts } from "./policy/simulated.ts"
+import { GivenUp } from "./policy/within.ts"
 
 export { FactsInvalid, type Facts, type HelloFacts } from "./policy/simulated.ts"
 
@@ -60,8 +61,8 @@ export async function connect(policy: Tested, facts: ConnectFacts): Promise<Conn
   const { connect: asked, deadline, listen, setup } = exportsOf(policy)
   const { resources: given, to = firstListener(listen), ...rest } = facts
   const { connection, log, abort } = simulate({ ...rest, to })
-  const { resources, release } =
-    "resources" in facts || setup === undefined ? { resources: given, release: () => {} } : await setUp(setup)
+  const { value: resources, release }: Resources =
+    "resources" in facts || setup === undefined ? { value: given, release: () => {} } : await resourcesOf(setup)
   try {
     const { said, outcome } = await ask([{ file: "policy", connect: asked, deadline, resources }], connection, abort)
     if (outcome.kind === "failed") throw new PolicyFailed(outcome.reason, outcome.message, outcome.cause)
@@ -113,31 +114,11 @@ function firstListener(listen: PolicyExports["listen"]): string {
   )
 }
 
-async function setUp(setup: () => unknown): Promise<{ resources: unknown; release: () => unknown }> {
-  const interrupt = new AbortController()
-  const { promise: late, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => {
-    reject(new Error(`not finished within ${SETUP_DEADLINE} ms`))
-    interrupt.abort()
-  }, SETUP_DEADLINE)
+async function resourcesOf(setup: () => unknown): Promise<Resources> {
   try {
-    const made = setup()
-    if (isEffect(made)) {
-      const { value, release } = await Promise.race([runScoped(made, interrupt.signal), late])
-      return { resources: value, release }
-    }
-    const resources = await Promise.race([made, late])
-    return { resources, release: () => dispose(resources) }
+    return await setUp(setup, { limit: SETUP_DEADLINE })
   } catch (cause) {
-    throw new PolicyFailed("policy-failed", `setup: ${messageOf(cause)}`, cause)
-  } finally {
-    clearTimeout(timer)
+    const message = cause instanceof GivenUp ? cause.message : `setup: ${messageOf(cause)}`
+    throw new PolicyFailed("policy-failed", message, cause)
   }
-}
-
-function dispose(resources: unknown): unknown {
-  if (typeof resources !== "object" || resources === null) return undefined
-  if (Symbol.asyncDispose in resources) return (resources as AsyncDisposable)[Symbol.asyncDispose]()
-  if (Symbol.dispose in resources) return (resources as Disposable)[Symbol.dispose]()
-  return undefined
 }

@@ -22,7 +22,7 @@ export interface ListenerStatus {
 
 export interface FileStatus {
   readonly file: string
-  readonly state: "good" | "kept" | "bad"
+  readonly state: "good" | "kept" | "bad" | "loading"
   readonly version?: string | undefined
   readonly problems: readonly string[]
 }

@@ -1,8 +1,8 @@
 // `tidegate explain`: which policies are asked about a connection, what each answers, and what the gateway would do,
 // without doing it.
-import { readFileSync } from "node:fs"
 import { readFile } from "node:fs/promises"
 import { renderDiagnostic } from "../config/diagnostic.ts"
+import type { Loader } from "../config/loader.ts"
 import type { ListenerPlan, PolicyVersion } from "../config/snapshot.ts"
 import { span } from "../observe/events.ts"
 import { printable, printableJson } from "../observe/printable.ts"
@@ -95,14 +95,19 @@ async function explainAt({ loader, watchdog }: Opened, plan: ListenerPlan, simul
     const answer =
       one === undefined ? paintOut("dim", "not asked") : one.answer === undefined ? "failed" : one.answer.action
     say(`  ${printable(policy.file.padEnd(width))}  ${answer}`)
-    if (one !== undefined && hasSetup(policy))
+    if (one !== undefined && policy.hasSetup)
       say(paintOut("dim", `  ${" ".repeat(width)}  its setup was not run: resources are undefined`))
   }
   const logged = log.all()
   if (logged.length > 0) say(`\nlogged: ${logged.map((fields) => printableJson(JSON.stringify(fields))).join(" ")}`)
-  const position = outcome.kind === "failed" ? loader.attribute(outcome.cause)?.position : undefined
-  say(`\n${told(outcome, position)}`)
+  say(`\n${told(outcome, positionOf(outcome, loader, plan))}`)
   return 0
+}
+
+function positionOf(outcome: Outcome, loader: Loader, plan: ListenerPlan): string | undefined {
+  if (outcome.kind !== "failed") return undefined
+  const asked = plan.policies.find(({ file }) => file === outcome.file)
+  return loader.attribute(outcome.cause, asked)?.position
 }
 
 /** An endless loop ends the command, under the name of the file. */
@@ -178,9 +183,4 @@ function shownBody(body: Body): string {
   if (typeof body === "string")
     return printableJson(JSON.stringify(body.length > LONGEST_BODY ? `${body.slice(0, LONGEST_BODY)}...` : body))
   return body instanceof Uint8Array ? counted(body.length, "byte") : "a stream"
-}
-
-/** A policy version does not say; its text has the export, or the property of its default export. */
-function hasSetup({ path }: PolicyVersion): boolean {
-  return /^\s*(export\s+)?((async\s+)?function\s+|const\s+|async\s+)?setup\b\s*[=:(,]/m.test(readFileSync(path, "utf8"))
 }

@@ -72,6 +72,7 @@ const STATE_COLORS: Readonly<Record<string, Color>> = {
   good: "green",
   paused: "yellow",
   kept: "yellow",
+  loading: "yellow",
   draining: "yellow",
   down: "red",
   bad: "red",

@@ -10,6 +10,8 @@ export interface Attribution {
   readonly policy: Pick<PolicyVersion, "file" | "version" | "failures">
   /** `file:line:column` of the innermost line of the stack that is in a file of the policy. */
   readonly position?: string
+  /** The stack has no line of the policy: the position is only that of its `on_tcp_connect`. */
+  readonly vague?: true
 }
 
 /** 5: deep enough for wrapped errors, and an end for causes that go in circles. */
@@ -19,6 +21,9 @@ const MOST_STRAYS = 1000
 
 /** Failures of code that no live version has: a timer of an old version that nobody stopped. */
 const strays = new Map<string, PolicyVersion["failures"]>()
+
+/** Where versions have their `on_tcp_connect`: found by parsing, which a broken policy under load is not to cost each time. */
+const places = new WeakMap<Version, string>()
 
 /** The policy whose file is in the stack of the error, or of one of its causes; else `asked`. */
 export function attribute(
@@ -43,8 +48,12 @@ export function attribute(
 function byName(policy: PolicyVersion, versions: Iterable<Version>): Attribution {
   const version = [...versions].find(({ failures }) => failures === policy.failures)
   if (version === undefined) return { policy }
-  const { module } = version.facts.held.entry
-  return { policy, position: shownPlace(placeOfExport(module, "on_tcp_connect")) }
+  let position = places.get(version)
+  if (position === undefined) {
+    position = shownPlace(placeOfExport(version.facts.held.entry.module, "on_tcp_connect"))
+    places.set(version, position)
+  }
+  return { policy, position, vague: true }
 }
 
 function byStack(

@@ -24,6 +24,8 @@ export interface Held {
   readonly all: ReadonlySet<Instance>
   /** To be called once, when nothing runs the code any more. */
   release(): void
+  /** To be called when an import has settled that nobody waited for: Bun caches what was released meanwhile only then. */
+  unload(): void
 }
 
 /** A line of a stack that lies in one of our modules, with the position in the file as it was written. */
@@ -59,7 +61,7 @@ export class Instances {
     for (const [of, { links }] of created) for (const [site, target] of of.links) links.set(site, ensure(target))
     const all = closure(entry)
     for (const instance of all) instance.holders++
-    return { entry, all, release: () => this.release(all) }
+    return { entry, all, release: () => this.release(all), unload: () => unload(all) }
   }
 
   /** The frames of a stack that lie in live modules, innermost first. */
@@ -102,6 +104,10 @@ export class Instances {
 /** A position that Bun reports, in the file as it was written. */
 export function frameAt(instance: Instance, line: number, column: number): Frame {
   return { instance, line, column: originalColumn(instance.shifts, line, column) }
+}
+
+function unload(all: ReadonlySet<Instance>): void {
+  for (const { holders, specifier } of all) if (holders === 0) withdraw(specifier)
 }
 
 function closure(entry: Instance): Set<Instance> {

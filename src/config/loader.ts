@@ -1,28 +1,48 @@
 // The stateful loader: looks at the folder, evaluates what changed, and makes a Snapshot. A broken file keeps its last
 // good version. Prints nothing, and never rejects for what a policy does.
 import { join, resolve } from "node:path"
+import { GivenUp } from "../policy/within.ts"
 import { attribute, type Attribution } from "./attribute.ts"
-import { diagnostic, shownPlace, type Diagnostic } from "./diagnostic.ts"
-import { readExports } from "./exports.ts"
-import { evaluationFailures, faultProblems, placeOfExport, thrown } from "./failure.ts"
+import { diagnostic, type Diagnostic } from "./diagnostic.ts"
+import { Evaluation } from "./evaluation.ts"
+import { placeOfExport, thrown } from "./failure.ts"
 import { policyFiles } from "./folder.ts"
-import { Instances, type Held } from "./instances.ts"
-import { digestOf, ModuleGraph, reach, type Node } from "./module-graph.ts"
+import { Instances } from "./instances.ts"
+import { digestOf, ModuleGraph } from "./module-graph.ts"
+import { atMost, Patience } from "./patience.ts"
 import { Plans } from "./plans.ts"
 import { install } from "./plugin.ts"
-import { choose, drop, reject, stateOf, take, type Found, type Known, type Turn } from "./selection.ts"
+import { folderProblems, textProblems } from "./problems.ts"
+import {
+  adopt,
+  choose,
+  drop,
+  isNew,
+  overtake,
+  reject,
+  revert,
+  stateOf,
+  take,
+  type Found,
+  type Known,
+  type Turn,
+} from "./selection.ts"
 import type { PolicyVersion, Snapshot } from "./snapshot.ts"
-import { GivenUp, Version, within, type Releasing } from "./version.ts"
+import { Version, type Releasing } from "./version.ts"
 
 export interface LoaderOptions {
   /** Whether `setup` is run: not for `check` and `explain`. */
   readonly runSetup: boolean
   /** Milliseconds for the top-level code of a file, for a `setup` and for a disposal. @default 10_000 */
   readonly limit?: number
+  /** Milliseconds in which no file becomes ready, after which a reload goes on without those that are not. @default 25 */
+  readonly patience?: number
   /** Called before code of a policy runs, so that a watchdog can name the file that does not return. */
   readonly onEvaluate?: (file: string) => void
   /** Called when that code has returned, or waits. */
   readonly onEvaluated?: () => void
+  /** Called when a file is ready, or has failed, for which a load did not wait: another load will see it. */
+  readonly onSettled?: () => void
   /** Called when disposing what `setup` made has failed. */
   readonly onDisposeFailed?: (failure: { file: string; version: string; error: unknown }) => void
 }
@@ -38,12 +58,19 @@ export interface Loaded {
   readonly changed: boolean
   /** Everything that is wrong now, not only what is new. */
   readonly problems: readonly Diagnostic[]
+  /** The files whose newest text is not ready yet: no problem so far. */
+  readonly loading: readonly Diagnostic[]
 }
 
 /** 10 seconds: a top-level await or a setup that takes longer hangs. */
 const LIMIT = 10_000
-/** 100 ms: code that still waits then is waited for beside the next file's. */
-const PATIENCE = 100
+/**
+ * 25 ms for the top-level code and 25 ms for the setups that a reload runs: most take less, and another save is to
+ * serve within 100 ms whatever the others wait for.
+ */
+const PATIENCE = 25
+/** 100 ms on the first load, then 10: code that still waits after that is waited for beside the next file's. */
+const [FIRST_TURN, TURN] = [100, 10]
 
 export class Loader {
   /** Absolute path of the policies folder. */
@@ -57,6 +84,10 @@ export class Loader {
   private readonly disposals = new Set<Promise<void>>()
   private readonly known = new Map<string, Known>()
   private readonly releasing: Releasing
+  /** What loads did not wait for, and will hear of. */
+  private readonly followed = new WeakSet<Promise<void>>()
+  /** Something of it has settled since the last load. */
+  private settled = false
   private latest: Loaded | undefined
   private queue: Promise<unknown> = Promise.resolve()
 
@@ -68,12 +99,17 @@ export class Loader {
     this.releasing = {
       limit: options.limit ?? LIMIT,
       signal: this.closing.signal,
+      made: (version) => void this.versions.add(version),
       disposing: (version, work) => this.disposing(version, work),
       released: (version) => void this.versions.delete(version),
     }
   }
 
-  /** Looks at the folder and loads what changed. Calls wait for each other; a problem of a policy never rejects. */
+  /**
+   * Looks at the folder and loads what changed. The first load waits for every file; later ones leave a file that takes
+   * long as it was, and `onSettled` says when it is ready. Calls wait for each other; a problem of a policy never
+   * rejects.
+   */
   load(options: LoadOptions = {}): Promise<Loaded> {
     const loaded = this.queue.then(() => this.run(options.retryFailed ?? false))
     // Whoever asked gets the rejection; the next call is not to get it too.
@@ -88,7 +124,7 @@ export class Loader {
 
   /** Releases everything, and waits until what `setup` made is disposed, except what live connections still use. */
   async close(): Promise<void> {
-    this.closing.abort()
+    this.closing.abort("the gateway ends")
     await this.queue
     this.plans.close()
     this.forget([...this.known.keys()])
@@ -115,14 +151,18 @@ export class Loader {
     this.forget([...this.known.keys()].filter((file) => !present.has(file)))
     const found = this.look(files)
     const id = digestOf(JSON.stringify(found.map(({ file, hash }) => [file, hash])))
-    // Equal bytes came to this result before; only what failed by chance could come to another.
-    if (this.latest?.snapshot.id === id && !retryFailed) return this.again(this.latest)
-    await this.evaluateAll(found, retryFailed)
-    const turns = await this.select(found)
+    // Equal bytes came to this result before; only what failed by chance or took long could come to another.
+    if (this.latest?.snapshot.id === id && !retryFailed && !this.settled) return this.again(this.latest)
+    this.settled = false
+    const patience = this.latest === undefined ? Infinity : (this.options.patience ?? PATIENCE)
+    await this.evaluateAll(found, retryFailed, patience)
+    const turns = await this.select(found, patience)
     for (const turn of turns) take(turn)
     const versions = turns.flatMap(({ choice }) => choice ?? [])
     const snapshot = this.plans.snapshot(id, versions, turns.map(stateOf))
-    this.latest = { snapshot, changed: this.plans.isNew(snapshot), problems: this.problems(turns, snapshot) }
+    const loading = turns.flatMap((turn) => turn.loading ?? [])
+    const problems = folderProblems(this.folder, turns, snapshot.listeners.size)
+    this.latest = { snapshot, changed: this.plans.isNew(snapshot), problems, loading }
     return this.latest
   }
 
@@ -133,7 +173,7 @@ export class Loader {
   /** A folder that cannot be read says nothing about its files: everything stays as it was. */
   private keep(problem: Diagnostic): Loaded {
     const snapshot = this.latest?.snapshot ?? this.plans.snapshot(digestOf(""), [], [])
-    return { snapshot, changed: this.plans.isNew(snapshot), problems: [problem] }
+    return { snapshot, changed: this.plans.isNew(snapshot), problems: [problem], loading: [] }
   }
 
   private look(files: readonly string[]): Found[] {
@@ -141,9 +181,7 @@ export class Loader {
     const found = files.map((file): Found => {
       const path = join(this.folder, file)
       const node = this.graph.entry(path)
-      const problems = reach(node).flatMap((at) =>
-        [...at.module.problems, ...at.problems].map((problem) => importedBy(file, node, at, problem)),
-      )
+      const problems = textProblems(file, node)
       return { file, path, node, hash: this.graph.hashOf(node), problems, known: this.knownOf(file) }
     })
     this.graph.end()
@@ -153,81 +191,74 @@ export class Loader {
   private knownOf(file: string): Known {
     let known = this.known.get(file)
     if (known === undefined) {
-      known = { good: undefined, selected: undefined, candidate: undefined, failed: undefined }
+      known = { good: undefined, selected: undefined, candidate: undefined, evaluation: undefined, failed: undefined }
       this.known.set(file, known)
     }
     return known
   }
 
-  private async evaluateAll(found: readonly Found[], retryFailed: boolean): Promise<void> {
-    const waiting: Promise<void>[] = []
+  private async evaluateAll(found: readonly Found[], retryFailed: boolean, quiet: number): Promise<void> {
+    using patience = new Patience(quiet)
+    const waits: Promise<void>[] = []
     for (const one of found) {
-      const { candidate, failed } = one.known
-      if (one.problems.length > 0 || candidate?.facts.hash === one.hash) continue
-      if (failed?.hash === one.hash && !retryFailed) continue
-      this.options.onEvaluate?.(one.file)
-      const evaluation = this.evaluate(one)
-      waiting.push(evaluation)
-      await patiently(evaluation)
-      this.options.onEvaluated?.()
-    }
-    await Promise.all(waiting)
-  }
-
-  /** Evaluates the newest text of a file; what it gives becomes the candidate, or the failure. */
-  private async evaluate(one: Found): Promise<void> {
-    const { hash, known } = one
-    const previous = known.candidate
-    known.candidate = known.good?.facts.hash === hash ? known.good : undefined
-    known.failed = undefined
-    if (known.candidate === undefined) {
-      // Held before the previous candidate lets go: what both import stays loaded.
-      const held = this.instances.hold(this.graph, one.node)
-      const result = await this.import(one, held)
-      if (result instanceof Version) known.candidate = result
-      else {
-        known.failed = { hash, problems: result }
-        held.release()
+      const { hash, known } = one
+      if (!isNew(one, retryFailed)) overtake(known, hash)
+      else if (known.good?.facts.hash === hash) {
+        overtake(known, hash)
+        revert(known, known.good)
+      } else {
+        this.options.onEvaluate?.(one.file)
+        const wait = patience.for(this.evaluate(one).work)
+        waits.push(wait)
+        await atMost(quiet === Infinity ? FIRST_TURN : TURN, wait)
+        this.options.onEvaluated?.()
       }
     }
-    known.candidate?.hold()
-    previous?.drop()
-  }
-
-  private async import({ file, hash, node, path }: Found, held: Held): Promise<Version | readonly Diagnostic[]> {
-    try {
-      const namespace = await this.evaluated(held.entry.specifier)
-      const exports = readExports(namespace)
-      if (!("connect" in exports)) return faultProblems(node.module, exports)
-      const { savedAt } = node.module
-      const version = new Version({ file, path, hash, savedAt, held, exports }, this.releasing)
-      this.versions.add(version)
-      return version
-    } catch (error) {
-      if (!(error instanceof GivenUp)) return evaluationFailures(error, held, this.instances)
-      const hint = "an await outside of functions waits for something that does not come; SIGHUP tries again"
-      return [diagnostic({ path: node.module.path }, error.message, hint)]
+    await Promise.all(waits)
+    for (const { known } of found) {
+      const { evaluation } = known
+      if (!adopt(known)) this.follow(evaluation!.work, () => known.evaluation === evaluation)
     }
   }
 
-  private evaluated(specifier: string): Promise<Record<string, unknown>> {
-    return within(this.releasing.limit, "the top-level code", import(specifier), this.closing.signal)
+  /** Starts to evaluate the newest text of a file. */
+  private evaluate(one: Found): Evaluation {
+    const { hash, known } = one
+    // Held before others let go: what both import stays loaded.
+    const held = this.instances.hold(this.graph, one.node)
+    overtake(known, hash)
+    known.failed = undefined
+    known.evaluation = new Evaluation(one, held, this.instances, this.releasing)
+    return known.evaluation
+  }
+
+  /** When what a load did not wait for has settled, another load is to see it. */
+  private follow(work: Promise<void>, isWanted: () => boolean): void {
+    if (this.followed.has(work)) return
+    this.followed.add(work)
+    const settled = () => {
+      if (this.closing.signal.aborted || !isWanted()) return
+      this.settled = true
+      this.options.onSettled?.()
+    }
+    work.then(settled, settled)
   }
 
   /** Decides which version of each file serves: no two contradict each other, and every `setup` has succeeded. */
-  private async select(found: readonly Found[]): Promise<Turn[]> {
+  private async select(found: readonly Found[], quiet: number): Promise<Turn[]> {
     for (;;) {
       const turns = choose(found)
-      // A failed setup takes its version out, which may end a conflict that another file has lost.
-      const ran = !this.options.runSetup || (await this.setUp(turns))
+      // A setup that failed, or takes long, takes its version out, which may end a conflict that another file has lost.
+      const ran = !this.options.runSetup || (await this.setUp(turns, quiet))
       const chosen = new Set(turns.map(({ choice }) => choice))
       for (const { known } of found) if (!chosen.has(known.candidate)) known.candidate?.disposeUnused()
       if (ran) return turns
     }
   }
 
-  /** Runs the `setup`s that have not run. False when one failed: that version is out, and the choice is made again. */
-  private async setUp(turns: readonly Turn[]): Promise<boolean> {
+  /** Runs the `setup`s that have not run. False when one is not ready: that version is out, and the choice is made again. */
+  private async setUp(turns: readonly Turn[], quiet: number): Promise<boolean> {
+    using patience = new Patience(quiet)
     const results = turns.map(async ({ choice, found: { known } }) => {
       if (choice === undefined || !choice.waits) return true
       const { file, hash, held } = choice.facts
@@ -235,6 +266,11 @@ export class Loader {
       const work = choice.setup()
       this.options.onEvaluated?.()
       try {
+        await patience.for(work)
+        if (choice.settingUp) {
+          this.follow(work, () => known.candidate === choice || known.good === choice)
+          return false
+        }
         await work
         return true
       } catch (error) {
@@ -249,19 +285,6 @@ export class Loader {
       }
     })
     return (await Promise.all(results)).every(Boolean)
-  }
-
-  private problems(turns: readonly Turn[], snapshot: Snapshot): Diagnostic[] {
-    const unique = firstOfEach(turns.flatMap(({ problems }) => problems))
-    if (turns.length === 0) {
-      const hint = "a policy is a *.ts, *.js or *.mts file in it; `tidegate init` writes a first one"
-      return [diagnostic({ path: this.folder }, "there is no policy in this folder", hint)]
-    }
-    if (snapshot.listeners.size > 0 || unique.length > 0) return unique
-    const hint = 'write for example `export const listen = "tcp://127.0.0.1:9000"` in one of them'
-    return [
-      diagnostic({ path: this.folder }, "no policy in this folder has a `listen`: there is nothing to serve", hint),
-    ]
   }
 
   private disposing(version: Version, work: Promise<void>): void {
@@ -283,26 +306,4 @@ export class Loader {
 
 function isList(found: readonly string[] | Diagnostic): found is readonly string[] {
   return Array.isArray(found)
-}
-
-/** A problem of an imported file says for which policy it matters. */
-function importedBy(file: string, entry: Node, at: Node, problem: Diagnostic): Diagnostic {
-  return at === entry || problem.hint !== undefined ? problem : { ...problem, hint: `imported by ${file}` }
-}
-
-/** Policies that import the same broken file have the same problem. */
-function firstOfEach(problems: readonly Diagnostic[]): Diagnostic[] {
-  const seen = new Set<string>()
-  return problems.filter((problem) => {
-    const id = `${shownPlace(problem)} ${problem.message}`
-    return !seen.has(id) && seen.add(id)
-  })
-}
-
-/** Waits for an evaluation, but lets the next one start when it awaits something. */
-async function patiently(evaluation: Promise<void>): Promise<void> {
-  const { promise, resolve: goOn } = Promise.withResolvers<void>()
-  const timer = setTimeout(goOn, PATIENCE)
-  await Promise.race([evaluation, promise])
-  clearTimeout(timer)
 }

@@ -48,6 +48,11 @@ interface Read {
 
 /** 4 MiB: a policy is some lines; a larger file is a slip, and is read on the thread that serves. */
 const LARGEST = 4 * 1024 * 1024
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file",
+  ELOOP: "its links lead in a circle",
+  EACCES: "permission denied",
+}
 /** 100 ms: file systems stamp times in steps of up to 10 ms, network file systems by another clock. */
 const UNSURE_FOR = 100
 
@@ -188,7 +193,7 @@ export class ModuleGraph {
       return { ...facts, ...parse(path, kind, text) }
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
-      return failed(`cannot be read: ${code === "ENOENT" ? "there is no such file" : (code ?? String(error))}`)
+      return failed(`cannot be read: ${REASONS[code ?? ""] ?? code ?? String(error)}`)
     }
   }
 

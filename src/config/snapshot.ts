@@ -17,6 +17,8 @@ export interface PolicyVersion {
   readonly deadline: number | undefined
   readonly connect: (connection: Connection, resources: unknown) => unknown
   readonly closed: ((summary: Summary, resources: unknown) => void) | undefined
+  /** Whether it has a `setup`, run or not. */
+  readonly hasSetup: boolean
   /** What `setup` made. */
   readonly resources: unknown
   /** Failures are logged once per version and message, then counted here. */
@@ -69,10 +71,13 @@ export interface ListenerPlan {
 /** What is known of one file of the folder. */
 export interface FileState {
   readonly file: string
-  /** good: the newest text serves. kept: broken, the last good version serves. bad: broken, and no version serves. */
-  readonly state: "good" | "kept" | "bad"
+  /**
+   * good: the newest text serves. kept: broken, the last good version serves. bad: broken, and no version serves.
+   * loading: the newest text is not ready yet; the last good version serves, if there is one.
+   */
+  readonly state: "good" | "kept" | "bad" | "loading"
   readonly version: string | undefined
-  /** Rendered problems, without colour; empty for a good file. */
+  /** Rendered problems, or what a file that loads is waiting for, without colour; empty for a good file. */
   readonly problems: readonly string[]
 }
 

@@ -1,33 +1,9 @@
 // One evaluated version of one policy file: its module instances, its exports, what its setup made, and who holds it.
-import { isEffect, runScoped } from "../policy/run-effect.ts"
+import { setUp, type Resources } from "../policy/set-up.ts"
+import { within } from "../policy/within.ts"
 import type { PolicyExports } from "./exports.ts"
 import type { Held } from "./instances.ts"
 import type { PolicyVersion } from "./snapshot.ts"
-
-/** The evaluation of a file, its `setup` or a disposal took too long, or the gateway ended meanwhile. */
-export class GivenUp extends Error {
-  override readonly name = "GivenUp"
-}
-
-/** Waits for `work`, but not longer than `limit` milliseconds, nor after `signal` aborts. */
-export async function within<T>(limit: number, what: string, work: Promise<T>, signal?: AbortSignal): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new GivenUp(`${what} took longer than ${limit / 1000} seconds`)), limit)
-  const abort = () => reject(new GivenUp(`${what} was given up: the gateway ends`))
-  signal?.addEventListener("abort", abort)
-  if (signal?.aborted) abort()
-  try {
-    return await Promise.race([work, promise])
-  } finally {
-    clearTimeout(timer)
-    signal?.removeEventListener("abort", abort)
-  }
-}
-
-interface Resources {
-  readonly value: unknown
-  readonly release: () => void | Promise<void>
-}
 
 export interface VersionFacts {
   readonly file: string
@@ -38,12 +14,14 @@ export interface VersionFacts {
   readonly exports: PolicyExports
 }
 
-/** What a version needs when it ends. */
+/** What a version needs of the loader, from its start to its end. */
 export interface Releasing {
   /** Milliseconds that `setup` and a disposal may take. */
   readonly limit: number
   /** Aborts when the gateway ends. */
   readonly signal: AbortSignal
+  /** There is a new version. */
+  readonly made: (version: Version) => void
   /** The resources are being disposed; `work` rejects when that fails. */
   readonly disposing: (version: Version, work: Promise<void>) => void
   /** The code is unloaded. */
@@ -55,6 +33,9 @@ export class Version {
   readonly failures = { count: 0, logged: new Set<string>() }
   private readonly releasing: Releasing
   private resources: Resources | undefined
+  private preparing: Promise<void> | undefined
+  private underWay = false
+  private readonly gone = new AbortController()
   private made: PolicyVersion | undefined
   private holders = 0
   private users = 0
@@ -62,6 +43,7 @@ export class Version {
   constructor(facts: VersionFacts, releasing: Releasing) {
     this.facts = facts
     this.releasing = releasing
+    releasing.made(this)
   }
 
   /** Whether `setup` is still to run. */
@@ -69,9 +51,15 @@ export class Version {
     return this.facts.exports.setup !== undefined && this.resources === undefined
   }
 
-  /** Runs `setup`; rejects with what it throws. */
-  async setup(): Promise<void> {
-    if (this.waits) this.resources = await settle(this.facts.exports.setup!, this.releasing)
+  /** Whether `setup` has begun and has not settled. */
+  get settingUp(): boolean {
+    return this.underWay
+  }
+
+  /** Runs `setup`, once until what it made is disposed; rejects with what it throws. */
+  setup(): Promise<void> {
+    this.preparing ??= this.prepare()
+    return this.preparing
   }
 
   /** The version as the data path sees it: the same object as long as its resources live. */
@@ -85,6 +73,7 @@ export class Version {
       deadline: exports.deadline,
       connect: exports.connect,
       closed: exports.closed,
+      hasSetup: exports.setup !== undefined,
       resources: this.resources?.value,
       failures: this.failures,
     })
@@ -98,6 +87,9 @@ export class Version {
 
   drop(): void {
     if (--this.holders > 0) return
+    // A setup that nobody waited for may be under way, or may have made what nobody has used.
+    this.gone.abort("a newer text has come")
+    this.disposeUnused()
     this.facts.held.release()
     this.releasing.released(this)
   }
@@ -119,34 +111,28 @@ export class Version {
     const { resources } = this
     if (this.users > 0 || resources === undefined) return
     this.resources = undefined
+    this.preparing = undefined
     this.made = undefined
-    this.releasing.disposing(this, within(this.releasing.limit, "the disposal", Promise.try(resources.release)))
+    this.dispose(resources)
   }
-}
 
-async function settle(setup: () => unknown, { limit, signal }: Releasing): Promise<Resources> {
-  const abort = new AbortController()
-  const work = Promise.try(setup).then((value) =>
-    isEffect(value) ? runScoped(value, abort.signal) : { value, release: () => disposeOf(value) },
-  )
-  try {
-    return await within(limit, "setup", work, signal)
-  } catch (error) {
-    if (error instanceof GivenUp) {
-      abort.abort(error)
-      // What comes too late is nobody's.
-      work.then(({ release }) => release()).catch(ignoreLate)
+  private async prepare(): Promise<void> {
+    const { setup } = this.facts.exports
+    if (setup === undefined) return
+    const { limit, signal } = this.releasing
+    const gone = this.gone.signal
+    const late = (resources: Resources) => this.dispose(resources)
+    this.underWay = true
+    try {
+      const resources = await setUp(setup, { limit, signals: [signal, gone], late })
+      if (gone.aborted) late(resources)
+      else this.resources = resources
+    } finally {
+      this.underWay = false
     }
-    throw error
   }
-}
 
-/** The setup was given up and reported; how it ends later is of no interest to anybody. */
-function ignoreLate(): void {}
-
-function disposeOf(value: unknown): void | Promise<void> {
-  if ((typeof value !== "object" && typeof value !== "function") || value === null) return undefined
-  const resource = value as Partial<AsyncDisposable & Disposable>
-  if (typeof resource[Symbol.asyncDispose] === "function") return Promise.resolve(resource[Symbol.asyncDispose]!())
-  return resource[Symbol.dispose]?.()
+  private dispose({ release }: Resources): void {
+    this.releasing.disposing(this, within(this.releasing.limit, "the disposal", Promise.try(release)))
+  }
 }

@@ -8,7 +8,7 @@ import { lookAt } from "./look-at.ts"
 const QUIET = 12
 /** 50 ms after the first event: a folder that never rests is looked at all the same. */
 const LONGEST = 50
-/** 2 seconds: for what gives no event, like network file systems and links that are swapped further up. */
+/** 2 seconds: for what gives no event, like network file systems, and a folder or a link further up that is replaced. */
 const RESCAN = 2000
 
 export interface Watching {
@@ -24,13 +24,11 @@ interface Watched {
 }
 
 /**
- * Watches folders, and the parent of the first one for the folder being replaced. `onChange` is called for every batch
- * of events and every 2 seconds; it should only note that a load is due, when one is running.
+ * Watches folders; the first one only while it is there, because what is above it may be as busy as `/tmp`. `onChange`
+ * is called for every batch of events and every 2 seconds; it should only note that a load is due, when one is running.
  */
 export function watch(folders: () => readonly string[], onChange: () => void): Watching {
   const watched = new Map<string, Watched>()
-  /** The folders to watch; of some only the events of one name matter. */
-  let wanted = new Map<string, string | undefined>()
   let due: ReturnType<typeof setTimeout> | undefined
   let first = 0
   let closed = false
@@ -55,11 +53,9 @@ export function watch(folders: () => readonly string[], onChange: () => void): W
   }
 
   function event(folder: string, kind: string, name: string | null): void {
-    const own = name === basename(folder)
     // A folder that is moved or removed reports its own name.
-    if (own && kind === "rename") forget(folder)
-    const only = wanted.get(folder)
-    if (own || name === null || only === undefined || only === name) notice()
+    if (name === basename(folder) && kind === "rename") forget(folder)
+    notice()
   }
 
   /** True when the folder was not watched before, so that something in it may have gone unnoticed. */
@@ -84,10 +80,9 @@ export function watch(folders: () => readonly string[], onChange: () => void): W
     if (closed) return
     const [main, ...others] = folders()
     if (main === undefined) return
-    wanted = new Map([[dirname(main), basename(main)]])
-    for (const folder of [main, ...others]) wanted.set(nearest(folder), undefined)
+    const wanted = new Set([main, ...others.map((folder) => nearest(folder, main))])
     for (const folder of watched.keys()) if (!wanted.has(folder)) forget(folder)
-    const added = [...wanted.keys()].filter(add)
+    const added = [...wanted].filter(add)
     if (added.length > 0) notice()
   }
 
@@ -108,10 +103,10 @@ export function watch(folders: () => readonly string[], onChange: () => void): W
   }
 }
 
-/** The folder, or the nearest one above it that exists: a missing import may come with its folder. */
-function nearest(folder: string): string {
+/** The folder, or the nearest one above it that exists, but none above `top`: a missing import may come with its folder. */
+function nearest(folder: string, top: string): string {
   let at = folder
-  while (identityOf(at) === undefined && at !== dirname(at)) at = dirname(at)
+  while (identityOf(at) === undefined && at !== top && at !== dirname(at)) at = dirname(at)
   return at
 }
 

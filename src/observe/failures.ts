@@ -9,10 +9,18 @@ const MESSAGES = 20
 /** 5 identical internal errors in a row say as much as 5,000. */
 const INTERNAL = 100
 
-/** Which version's code an error came from, and where. */
-export type Attribute = (
-  error: unknown,
-) => { readonly policy: PolicyFailures; readonly position?: string | undefined } | undefined
+/** 1 second: a file that loads for longer is worth a line. */
+const LOADING_MS = 1000
+
+/** Which version's code an error came from, and where. `asked`: the policy that was asked, when that is known. */
+export type Attribute = (error: unknown, asked?: PolicyVersion) => Attributed | undefined
+
+export interface Attributed {
+  readonly policy: PolicyFailures
+  readonly position?: string | undefined
+  /** Several failures may share the position: it is only that of the function. */
+  readonly vague?: boolean
+}
 
 export interface PolicyFailures {
   readonly file: string
@@ -21,14 +29,17 @@ export interface PolicyFailures {
 }
 
 export class Failures {
-  private readonly log: Log
-  private readonly watchdog: Watchdog
+  private readonly log: Pick<Log, "error" | "info">
+  private readonly watchdog: Pick<Watchdog, "enter" | "loading" | "register">
   private readonly ids = new WeakMap<PolicyVersion, number>()
   private attribute: Attribute = () => undefined
   private reported = ""
+  private bad = false
+  /** What files wait for, and since when, until it is logged. */
+  private waiting = new Map<string, number | undefined>()
   private readonly internal = new Map<string, number>()
 
-  constructor(log: Log, watchdog: Watchdog) {
+  constructor(log: Failures["log"], watchdog: Failures["watchdog"]) {
     this.log = log
     this.watchdog = watchdog
   }
@@ -53,8 +64,8 @@ export class Failures {
   }
 
   /** A policy threw, rejected, returned nonsense or did not answer. */
-  policyFailed(policy: PolicyFailures, error: unknown): void {
-    this.count(policy, error, this.attribute(error)?.position)
+  policyFailed(policy: PolicyVersion, error: unknown): void {
+    this.count({ ...this.attribute(error, policy), policy }, error)
   }
 
   /** Rejections that nobody handles and throws in timers end no gateway: they are a policy's, or a bug of ours. */
@@ -62,7 +73,7 @@ export class Failures {
     const stray = (error: unknown) => {
       const found = this.attribute(error)
       if (found === undefined) this.internalError(error)
-      else this.count(found.policy, error, found.position)
+      else this.count(found, error)
     }
     process.on("unhandledRejection", stray)
     process.on("uncaughtException", stray)
@@ -90,21 +101,39 @@ export class Failures {
     if (seen === 0 && this.internal.size < INTERNAL) this.log.error(`internal error: ${text}`)
   }
 
-  /** The problems of the folder, when they are others than the last time. */
-  report(problems: readonly string[]): void {
+  /**
+   * The problems of the folder, when they are others than the last time.
+   * @param loading what files wait for that are neither good nor bad yet: logged when it has lasted for a while
+   */
+  report(problems: readonly string[], loading: readonly string[]): void {
+    this.reportLoading(loading)
     const all = problems.join("\n")
-    if (all === this.reported) return
+    if (all !== this.reported) for (const problem of problems) this.log.error(problem)
     this.reported = all
-    for (const problem of problems) this.log.error(problem)
-    if (problems.length === 0) this.log.info("all policy files are good again")
+    if (problems.length > 0) this.bad = true
+    else if (this.bad && loading.length === 0) {
+      this.bad = false
+      this.log.info("all policy files are good again")
+    }
   }
 
-  private count(policy: PolicyFailures, error: unknown, position: string | undefined): void {
+  private reportLoading(loading: readonly string[]): void {
+    const now = performance.now()
+    const before = this.waiting
+    this.waiting = new Map(loading.map((text) => [text, before.has(text) ? before.get(text) : now]))
+    for (const [text, since] of this.waiting) {
+      if (since === undefined || now - since < LOADING_MS) continue
+      this.waiting.set(text, undefined)
+      this.log.info(text)
+    }
+  }
+
+  private count({ policy, position, vague }: Attributed, error: unknown): void {
     const { failures } = policy
     failures.count++
     const message = error instanceof Error ? `${error.name}: ${error.message}` : `threw ${String(error)}`
     // A message may carry what differs from connection to connection; the place does not.
-    const key = position ?? message
+    const key = position === undefined || vague === true ? message : position
     if (failures.logged.has(key) || failures.logged.size >= MESSAGES) return
     failures.logged.add(key)
     const more = failures.logged.size === MESSAGES ? "; further messages of this version are only counted" : ""

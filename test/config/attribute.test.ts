@@ -68,6 +68,7 @@ test("a call in tail position leaves no line, so that the function is named when
   expect(loader.attribute(error, version(loaded, "a.ts"))).toEqual({
     policy: version(loaded, "a.ts"),
     position: `${folder.at("a.ts")}:3:17`,
+    vague: true,
   })
 })
 

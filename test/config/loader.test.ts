@@ -62,6 +62,7 @@ test("a policy version says where it is from, and what it exports", async () => 
     deadline: 500,
     connect: expect.any(Function),
     closed: expect.any(Function),
+    hasSetup: false,
     resources: undefined,
     failures: { count: 0, logged: new Set() },
   })
@@ -432,6 +433,7 @@ test("a folder that is missing, or no folder, or without policies or listeners i
 test("what is no readable file is bad, without waiting for it", async () => {
   await using folder = new PolicyFolder({ "a.ts": policy("1") })
   symlinkSync("nowhere", folder.at("dangling.ts"))
+  symlinkSync("loop.ts", folder.at("loop.ts"))
   Bun.spawnSync(["mkfifo", folder.at("pipe.ts")])
   symlinkSync("folder", folder.at("linked.ts"))
   mkdirSync(folder.at("folder"))
@@ -440,6 +442,7 @@ test("what is no readable file is bad, without waiting for it", async () => {
   expect(problems(loaded, folder)).toEqual([
     "dangling.ts cannot be read: there is no such file",
     "huge.ts 5242882 bytes; a policy has at most 4194304",
+    "loop.ts cannot be read: its links lead in a circle",
     "pipe.ts cannot be read: it is not a file",
   ])
 })

@@ -45,8 +45,9 @@ export class PolicyFolder implements AsyncDisposable {
     chmodSync(this.at(name), mode)
   }
 
+  /** Its reloads wait for every file, on a busy machine too, unless the options say otherwise. */
   loader(options: Partial<LoaderOptions> = {}): TestLoader {
-    const loader = new TestLoader(this.path, { runSetup: true, ...options })
+    const loader = new TestLoader(this.path, { runSetup: true, patience: Infinity, ...options })
     this.loaders.push(loader)
     return loader
   }

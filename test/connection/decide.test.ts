@@ -650,6 +650,7 @@ test("a bug of ours ends the connection it shows on, as internal-error, and no o
 })
 
 test("a value whose `then` throws is the policy's failure", async () => {
+  // oxlint-disable-next-line unicorn/no-thenable -- this is what is tested
   const getter = Object.defineProperty({}, "then", {
     get() {
       throw new Error("no then")
