@@ -1,7 +1,10 @@
-import { expect, test } from "bun:test"
+import { expect, setDefaultTimeout, test } from "bun:test"
 import { chmod, symlink } from "node:fs/promises"
 import { join } from "node:path"
 import { folder, tidegate } from "../helper/cli.ts"
+
+// Processes that compile share the machine with all others that run at the same time.
+setDefaultTimeout(60_000)
 
 const good = `import { next } from "tidegate"
 export const listen = "tcp://127.0.0.1:9000"

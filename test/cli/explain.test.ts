@@ -1,6 +1,9 @@
-import { expect, test } from "bun:test"
+import { expect, setDefaultTimeout, test } from "bun:test"
 import { join } from "node:path"
 import { folder, tidegate } from "../helper/cli.ts"
+
+// Processes that compile share the machine with all others that run at the same time.
+setDefaultTimeout(60_000)
 
 const files = {
   "10-log.ts": `import { next, type Connection } from "tidegate"
@@ -124,4 +127,11 @@ test.concurrent("a folder with a bad policy is not explained: the gateway would 
   expect({ code, stdout }).toEqual({ code: 2, stdout: "" })
   expect(stderr).toContain(join(dir.path, "40-bad.ts"))
   expect(stderr).toContain("The gateway would not start with these policies.")
+})
+
+test.concurrent("a decision that cannot be made, in tail position, has the place of on_tcp_connect", async () => {
+  const text = `import { route } from "tidegate"\nexport const listen = "tcp://:1"\nexport const on_tcp_connect = () => route("db")\n`
+  await using dir = await folder({ "a.ts": text })
+  const { stdout } = await tidegate(["explain", "--from", "10.0.0.1", "--to", "tcp://:1", dir.path])
+  expect(stdout).toMatch(/a\.ts failed at .*a\.ts:3:14: there is no pool "db"/)
 })

@@ -1,8 +1,11 @@
-import { expect, test } from "bun:test"
+import { expect, setDefaultTimeout, test } from "bun:test"
 import { cp, mkdir, readFile, symlink } from "node:fs/promises"
 import { join } from "node:path"
 import { ROOT, folder, run, tidegate } from "../helper/cli.ts"
 import { deno } from "../helper/deno.ts"
+
+// Processes that compile share the machine with all others that run at the same time.
+setDefaultTimeout(60_000)
 
 const FILES = ["hello.ts", "hello.test.ts", "tsconfig.json", "deno.json"]
 const tsc = (project: string) =>

@@ -1,8 +1,11 @@
-import { expect, test } from "bun:test"
+import { expect, setDefaultTimeout, test } from "bun:test"
 import { access, constants } from "node:fs/promises"
 import { join } from "node:path"
 import manifest from "../../package.json" with { type: "json" }
 import { ROOT, run, tidegate } from "../helper/cli.ts"
+
+// Processes that compile share the machine with all others that run at the same time.
+setDefaultTimeout(60_000)
 
 test.concurrent("--version is the version of the package", async () => {
   expect(await tidegate(["--version"])).toEqual({ code: 0, stdout: `tidegate v${manifest.version}\n`, stderr: "" })

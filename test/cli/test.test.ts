@@ -1,6 +1,9 @@
-import { expect, test } from "bun:test"
+import { expect, setDefaultTimeout, test } from "bun:test"
 import { join } from "node:path"
 import { folder, tidegate } from "../helper/cli.ts"
+
+// Processes that compile share the machine with all others that run at the same time.
+setDefaultTimeout(60_000)
 
 const policy = `import { Effect } from "effect"
 import { next } from "tidegate"

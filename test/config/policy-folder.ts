@@ -103,6 +103,11 @@ export function problems(loaded: Loaded, folder: PolicyFolder): string[] {
   })
 }
 
+/** How many versions of modules Bun keeps loaded. */
+export function modules(): number {
+  return Object.keys(require.cache).filter((path) => path.includes("?h=")).length
+}
+
 /** Waits for a condition; the test's own time limit ends a wait for one that never comes. */
 export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 2))

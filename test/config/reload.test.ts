@@ -3,7 +3,7 @@ import { expect, test } from "bun:test"
 import { mkdirSync, renameSync, rmSync, symlinkSync, unlinkSync, utimesSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { Loaded } from "../../src/config/loader.ts"
-import { answer, plan, policy, PolicyFolder, problems, states, version } from "./policy-folder.ts"
+import { answer, modules, plan, policy, PolicyFolder, problems, states, version } from "./policy-folder.ts"
 
 /** Answers how often it was asked since its module was evaluated. */
 const counter = `let count = 0\nexport const listen = "tcp://:7000"\nexport function on_tcp_connect() { return ++count }\n`
@@ -304,6 +304,21 @@ test("a folder that is replaced is followed, and one that is missing meanwhile c
   const replaced = await loader.reload()
   expect(states(replaced)).toEqual({ "a.ts": "good", "c.ts": "good" })
   expect([answer(replaced, "a.ts"), answer(replaced, "c.ts")]).toEqual([2, 3])
+})
+
+test("reloads leave no module behind, also of texts that cannot be evaluated", async () => {
+  await using folder = new PolicyFolder({ "still.ts": policy("1", { port: 9001 }) })
+  const loader = folder.loader()
+  const counts: number[] = []
+  for (let round = 0; round < 50; round++) {
+    folder.write("lib/x.ts", `export const x = ${round - (round % 10)}`)
+    folder.write("lib/d.json", `{ "n": ${round} }`)
+    folder.write("a.ts", policy("x + d.n", { before: `import { x } from "./lib/x.ts"; import d from "./lib/d.json"` }))
+    folder.write("b.ts", round % 2 === 0 ? `export const x = ${round}(` : `throw new Error("${round}")`)
+    await loader.reload()
+    counts.push(modules())
+  }
+  expect(new Set(counts)).toEqual(new Set([counts[0]!]))
 })
 
 test("loads that are asked for at the same time come one after the other", async () => {

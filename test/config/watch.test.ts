@@ -91,7 +91,7 @@ test("saves in place, by rename, in sub-folders, outside of the folder, and dele
   await soon(until(() => states(following.loaded!)["b.ts"] === "kept"))
 })
 
-test("a folder that is moved away and replaced, also by a link, is noticed by the rescan and watched again", async () => {
+test("a folder that is moved away and replaced, also by a link, is followed and watched again", async () => {
   await using folder = new PolicyFolder({ "a.ts": policy("1") })
   await using following = new Following(folder.loader())
   await soon(following.answers("a.ts", 1))
@@ -127,7 +127,7 @@ test("a swap of links inside of the folder is noticed, and so is a write behind 
   await soon(following.answers("a.ts", 3))
 })
 
-test("a link that is swapped, or one further up, is noticed by the rescan", async () => {
+test("a folder that is a link is followed when the link is swapped, or one further up", async () => {
   await using folder = new PolicyFolder()
   for (const n of ["1", "2", "3"]) folder.write(`../r${n}/policies/a.ts`, policy(n))
   rmSync(folder.path, { recursive: true })
@@ -181,8 +181,7 @@ function watchedInodes(): Set<number> {
 
 test("what is beside the folder costs nothing: its parent is not watched, also while the folder is missing", async () => {
   await using folder = new PolicyFolder({ "lib/x.ts": "" })
-  const inode = (path: string) => statSync(path).ino
-  const [own, lib, parent] = [folder.path, folder.at("lib"), folder.root].map(inode)
+  const [own, lib, parent] = [folder.path, folder.at("lib"), folder.root].map((path) => statSync(path).ino)
   const watching = watch(
     () => [folder.path, folder.at("lib")],
     () => {},

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test"
+import { describe, expect, setDefaultTimeout, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { checkTypes } from "../../src/cli/types.ts"
@@ -7,6 +7,9 @@ import { Loader } from "../../src/config/loader.ts"
 import * as tidegate from "../../src/index.ts"
 import * as testing from "../../src/testing.ts"
 import { folder, ROOT, tidegate as run } from "../helper/cli.ts"
+
+// Processes that compile share the machine with all others that run at the same time.
+setDefaultTimeout(60_000)
 
 const manual = readFileSync(join(ROOT, "docs/policies.md"), "utf8")
 
@@ -23,6 +26,8 @@ const blocks = [...manual.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map((match): Bl
   return { name: /^\/\/ ([\w-]+(?:\.test)?\.ts)/.exec(text)?.[1] ?? `line-${line}.ts`, text, line }
 })
 const policies = blocks.filter(({ name }) => !name.includes(".test."))
+/** What examples import. */
+const data = { "allow.txt": "10.0.0.0/8\n192.0.2.7\n" }
 const somewhere = `import { next } from "tidegate"\nexport const listen = "tcp://127.0.0.1:1"\nexport const on_tcp_connect = () => next\n`
 
 describe("docs/policies.md", () => {
@@ -32,7 +37,7 @@ describe("docs/policies.md", () => {
   })
 
   test.each(policies)("the policy at line $line loads", async ({ name, text }) => {
-    await using dir = await folder({ [name]: text, "zz.ts": somewhere })
+    await using dir = await folder({ ...data, [name]: text, "zz.ts": somewhere })
     const loader = new Loader(dir.path, { runSetup: true })
     const { problems, snapshot } = await loader.load()
     expect(problems.map((problem) => renderDiagnostic(problem))).toEqual([])
@@ -41,14 +46,14 @@ describe("docs/policies.md", () => {
   })
 
   test("every example passes the strict type check", async () => {
-    await using dir = await folder(Object.fromEntries(blocks.map(({ name, text }) => [name, text])))
+    await using dir = await folder({ ...data, ...Object.fromEntries(blocks.map(({ name, text }) => [name, text])) })
     const paths = (some: readonly Block[]) => some.map(({ name }) => join(dir.path, name))
     const problems = await checkTypes(paths(policies), paths(blocks))
     expect(problems.map((problem) => renderDiagnostic(problem))).toEqual([])
   })
 
   test("the tests in it pass", async () => {
-    await using dir = await folder(Object.fromEntries(blocks.map(({ name, text }) => [name, text])))
+    await using dir = await folder({ ...data, ...Object.fromEntries(blocks.map(({ name, text }) => [name, text])) })
     const { code, stderr } = await run(["test", dir.path])
     expect(stderr).toContain(" 0 fail")
     expect(code).toBe(0)
@@ -66,7 +71,7 @@ describe("docs/policies.md", () => {
       .filter((name) => /^[A-Z]/.test(name) && source.includes("export"))
     const missing = new Set(types.filter((name) => !named.has(name)))
     // Imported, not exported.
-    for (const own of ["PolicyExports"]) missing.delete(own)
+    for (const own of ["PolicyExports", "Resources"]) missing.delete(own)
     expect([...missing].sort()).toEqual([])
   })
 

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs"
 import { expect, test } from "bun:test"
 import { EchoClient, startEcho } from "../helper/echo.ts"
+import { eventually } from "../helper/eventually.ts"
 import { serve, type Served } from "../helper/serve.ts"
 
 const version = (port: number, n: number) => `import { route } from "tidegate"
@@ -27,18 +28,18 @@ test("200 reloads while 200 connections stream and new ones arrive: not one fail
   await using gateway = await serve({ "lib/target.ts": library(echo.port, 0), "stream.ts": version(echo.port, 0) })
   const port = await gateway.port("stream.ts")
   const chunk = new Uint8Array(4096).fill(1)
-  let going = true
+  const done = new AbortController()
   let rounds = 0
   let fresh = 0
   const clients = await Promise.all(Array.from({ length: 200 }, () => EchoClient.connect(port)))
   const streams = clients.map(async (client) => {
-    while (going) {
+    while (!done.signal.aborted) {
       await client.echo(chunk)
       rounds++
     }
   })
   const arrivals = Array.from({ length: 4 }, async () => {
-    while (going) {
+    while (!done.signal.aborted) {
       const client = await EchoClient.connect(port)
       await client.echo(chunk)
       client.end()
@@ -46,7 +47,7 @@ test("200 reloads while 200 connections stream and new ones arrive: not one fail
     }
   })
   for (let n = 1; n <= 200; n++) await reload(gateway, echo.port, n)
-  going = false
+  done.abort()
   await Promise.all([...streams, ...arrivals])
   expect(rounds).toBeGreaterThan(200)
   expect(fresh).toBeGreaterThan(200)
@@ -55,14 +56,21 @@ test("200 reloads while 200 connections stream and new ones arrive: not one fail
   expect(new Set(gateway.events.map((event) => event.close.reason))).toEqual(new Set(["client-closed"]))
 }, 120_000)
 
-test("1,000 reloads leave less than 10 MB and no descriptors behind", async () => {
+test("1,000 reloads, broken ones among them, leave less than 10 MB and no descriptors behind", async () => {
   await using gateway = await serve({ "lib/target.ts": library(1, 0), "stream.ts": version(1, 0) })
   const resident = () =>
     Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${gateway.pid}/status`, "utf8"))?.[1]) * 1024
   const descriptors = () => readdirSync(`/proc/${gateway.pid}/fd`).length
-  for (let n = 1; n <= 100; n++) await reload(gateway, 1, n)
+  const upTo = async (first: number, last: number) => {
+    for (let n = first; n <= last; n++) {
+      if (n % 10 === 0) gateway.write("broken.ts", n % 20 === 0 ? `export const x = ${n}(` : `throw new Error("${n}")`)
+      await reload(gateway, 1, n)
+    }
+  }
+  await upTo(1, 100)
   const before = { resident: resident(), descriptors: descriptors() }
-  for (let n = 101; n <= 1000; n++) await reload(gateway, 1, n)
-  expect(resident() - before.resident).toBeLessThan(10_000_000)
+  await upTo(101, 1000)
+  // Freed pages go back to the system by a thread of the allocator, a second or so later.
+  await eventually(() => resident() - before.resident < 10_000_000)
   expect(descriptors()).toBeLessThanOrEqual(before.descriptors)
 }, 180_000)

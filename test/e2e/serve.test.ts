@@ -64,6 +64,46 @@ test("a file that is saved, edited, broken, mended, renamed and deleted is follo
   expect(await ask(base)).toBe("base")
 })
 
+test("a file that hangs while it is loaded or set up holds no other one up, and serves when it is mended", async () => {
+  const ports = { base: freePort(), code: freePort(), other: freePort(), setup: freePort() }
+  const text = (name: keyof typeof ports, answer: string) => answers(`tcp://127.0.0.1:${ports[name]}`, answer)
+  await using gateway = await serve({ "base.ts": text("base", "base"), "setup.ts": text("setup", "old") })
+  gateway.write("code.ts", `await new Promise(() => {})\n${text("code", "never")}`)
+  gateway.write("setup.ts", `${text("setup", "never")}export const setup = () => new Promise(() => {})\n`)
+  await said(gateway, "code.ts is still loading: its top-level code has not finished")
+  await said(gateway, "setup.ts is still loading: its setup has not finished")
+  for (const answer of ["one", "two"]) {
+    gateway.write("other.ts", text("other", answer))
+    await until(ports.other, answer)
+  }
+  expect(await ask(ports.setup)).toBe("old")
+  expect(await ask(ports.code)).toBeUndefined()
+  gateway.write("code.ts", text("code", "mended"))
+  gateway.write("setup.ts", text("setup", "mended"))
+  await until(ports.code, "mended")
+  await until(ports.setup, "mended")
+  // All of it before what hangs was given up.
+  expect(gateway.log.filter(({ level }) => level === "error")).toEqual([])
+}, 20_000)
+
+test("what took long serves as soon as it is ready, without another save", async () => {
+  const [base, port] = [freePort(), freePort()]
+  await using gateway = await serve({ "base.ts": answers(`tcp://127.0.0.1:${base}`, "base") })
+  const elsewhere = mkdtempSync(join(tmpdir(), "tidegate-go-"))
+  const go = join(elsewhere, "go")
+  const wait = `while (!existsSync(${JSON.stringify(go)})) await new Promise((resolve) => setTimeout(resolve, 5))`
+  gateway.write(
+    "slow.ts",
+    `import { existsSync } from "node:fs"\n${wait}\n${answers(`tcp://127.0.0.1:${port}`, "slow")}`,
+  )
+  gateway.write("base.ts", answers(`tcp://127.0.0.1:${base}`, "next"))
+  await until(base, "next")
+  expect(await ask(port)).toBeUndefined()
+  writeFileSync(go, "")
+  await until(port, "slow")
+  rmSync(elsewhere, { recursive: true })
+}, 20_000)
+
 test("fifty files that change together, as by git checkout, cost no client anything", async () => {
   const ports = Array.from({ length: 50 }, freePort)
   const files = (text: string) =>
@@ -81,13 +121,13 @@ test("fifty files that change together, as by git checkout, cost no client anyth
   await Promise.all(ports.map((port) => until(port, "new")))
   git("commit", "-qam", "new")
   const seen = new Set<string | undefined>()
-  let going = true
+  const done = new AbortController()
   const asking = (async () => {
-    for (let i = 0; going; i++) seen.add(await ask(ports[i % 50]!))
+    for (let i = 0; !done.signal.aborted; i++) seen.add(await ask(ports[i % 50]!))
   })()
   git("checkout", "-q", "old")
   await Promise.all(ports.map((port) => until(port, "old")))
-  going = false
+  done.abort()
   await asking
   expect([...seen].filter((answer) => answer !== "old" && answer !== "new")).toEqual([])
 }, 30_000)

@@ -1,11 +1,7 @@
 // Runs the command line as people do: a process of its own, with its output and its exit code.
-import { setDefaultTimeout } from "bun:test"
 import { mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { dirname, join, resolve } from "node:path"
-
-// Processes that compile share the machine with all others that run at the same time.
-setDefaultTimeout(60_000)
 
 /** The project's folder. */
 export const ROOT = resolve(import.meta.dir, "../..")

@@ -1,7 +1,10 @@
-import { expect, test } from "bun:test"
+import { expect, setDefaultTimeout, test } from "bun:test"
 import { join } from "node:path"
 import { folder, ROOT, run } from "../helper/cli.ts"
 import { deno } from "../helper/deno.ts"
+
+// Processes that compile share the machine with all others that run at the same time.
+setDefaultTimeout(60_000)
 
 /** A cache of its own and no registry: everything comes from node_modules. */
 const offline = async (...args: string[]) => {

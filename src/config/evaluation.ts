@@ -1,0 +1,76 @@
+// One text of a policy file being evaluated, from its import until a load takes what came of it.
+import { GivenUp, within } from "../policy/within.ts"
+import { diagnostic, type Diagnostic } from "./diagnostic.ts"
+import { readExports } from "./exports.ts"
+import { evaluationFailures, faultProblems } from "./failure.ts"
+import type { Held, Instances } from "./instances.ts"
+import type { Node } from "./module-graph.ts"
+import { Version, type Releasing } from "./version.ts"
+
+/** The text of a policy file, as one load finds it. */
+export interface Text {
+  readonly file: string
+  readonly path: string
+  readonly hash: string
+  readonly node: Node
+}
+
+/** What an evaluation gives: a version, or why there is none. */
+type Evaluated = Version | readonly Diagnostic[]
+
+export class Evaluation {
+  readonly hash: string
+  /** Settles when there is a result. */
+  readonly work: Promise<void>
+  private readonly abandoned = new AbortController()
+  private result: Evaluated | undefined
+
+  constructor(text: Text, held: Held, instances: Instances, releasing: Releasing) {
+    this.hash = text.hash
+    this.work = this.run(text, held, instances, releasing)
+  }
+
+  /** The result, once there is one. A version is held, which is the taker's from now on. */
+  take(): Evaluated | undefined {
+    const { result } = this
+    this.result = undefined
+    return result
+  }
+
+  /** Nobody wants the result. */
+  abandon(): void {
+    this.abandoned.abort("a newer text has come")
+    const result = this.take()
+    if (result instanceof Version) result.drop()
+  }
+
+  private async run(text: Text, held: Held, instances: Instances, releasing: Releasing): Promise<void> {
+    const { signal } = this.abandoned
+    const result = await evaluate(text, held, instances, releasing, signal)
+    if (result instanceof Version) result.hold()
+    else held.release()
+    if (!signal.aborted) this.result = result
+    else if (result instanceof Version) result.drop()
+  }
+}
+
+async function evaluate(
+  { file, hash, node, path }: Text,
+  held: Held,
+  instances: Instances,
+  releasing: Releasing,
+  abandoned: AbortSignal,
+): Promise<Evaluated> {
+  const work: Promise<Record<string, unknown>> = import(held.entry.specifier)
+  try {
+    const namespace = await within(releasing.limit, "the top-level code", work, releasing.signal, abandoned)
+    const exports = readExports(namespace)
+    if (!("connect" in exports)) return faultProblems(node.module, exports)
+    return new Version({ file, path, hash, savedAt: node.module.savedAt, held, exports }, releasing)
+  } catch (error) {
+    if (!(error instanceof GivenUp)) return evaluationFailures(error, held, instances)
+    work.then(held.unload, held.unload)
+    const hint = "an await outside of functions waits for something that does not come; SIGHUP tries again"
+    return [diagnostic({ path: node.module.path }, error.message, hint)]
+  }
+}

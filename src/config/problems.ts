@@ -1,0 +1,35 @@
+// What is wrong with a folder as a whole, said once.
+import { diagnostic, shownPlace, type Diagnostic } from "./diagnostic.ts"
+import { reach, type Node } from "./module-graph.ts"
+import type { Turn } from "./selection.ts"
+
+/** What is wrong with the text of a policy file, and with everything that it imports. */
+export function textProblems(file: string, entry: Node): Diagnostic[] {
+  return reach(entry).flatMap((at) =>
+    [...at.module.problems, ...at.problems].map((problem) =>
+      // A problem of an imported file says for which policy it matters.
+      at === entry || problem.hint !== undefined ? problem : { ...problem, hint: `imported by ${file}` },
+    ),
+  )
+}
+
+/** The problems of all files; without any, whether there is nothing to serve. */
+export function folderProblems(folder: string, turns: readonly Turn[], listeners: number): Diagnostic[] {
+  if (turns.length === 0) {
+    const hint = "a policy is a *.ts, *.js or *.mts file in it; `tidegate init` writes a first one"
+    return [diagnostic({ path: folder }, "there is no policy in this folder", hint)]
+  }
+  const problems = firstOfEach(turns.flatMap((turn) => turn.problems))
+  if (listeners > 0 || problems.length > 0 || turns.some(({ loading }) => loading !== undefined)) return problems
+  const hint = 'write for example `export const listen = "tcp://127.0.0.1:9000"` in one of them'
+  return [diagnostic({ path: folder }, "no policy in this folder has a `listen`: there is nothing to serve", hint)]
+}
+
+/** Policies that import the same broken file have the same problem. */
+function firstOfEach(problems: readonly Diagnostic[]): Diagnostic[] {
+  const seen = new Set<string>()
+  return problems.filter((problem) => {
+    const id = `${shownPlace(problem)} ${problem.message}`
+    return !seen.has(id) && seen.add(id)
+  })
+}
