@@ -1,0 +1,56 @@
+// What the load generator can be asked to do, and what it reports.
+import type { Direction } from "./wire.ts"
+
+export interface Aim {
+  readonly address: string
+  /** Connections go to these ports in turn. */
+  readonly ports: readonly number[]
+}
+
+export type Job =
+  /** New connections, a fixed number of them at a time. */
+  | {
+      readonly kind: "connections"
+      readonly aim: Aim
+      readonly count: number
+      readonly concurrency: number
+      /** answered: asks and waits for the upstream. closed: waits to be closed. told: waits for `bytes`, then the close. */
+      readonly expect: "answered" | "closed" | "told"
+      readonly bytes: number
+    }
+  /** Opens connections, each with one request, and keeps them. */
+  | { readonly kind: "open"; readonly aim: Aim; readonly count: number; readonly concurrency: number }
+  /** Requests on the kept connections, one at a time on each. */
+  | { readonly kind: "requests"; readonly count: number }
+  /** As `open`, but each connection then sends `bytes` every `every` milliseconds. */
+  | {
+      readonly kind: "slow"
+      readonly aim: Aim
+      readonly count: number
+      readonly concurrency: number
+      readonly bytes: number
+      readonly every: number
+    }
+  /** Each stream moves `bytes` in its direction. */
+  | {
+      readonly kind: "bulk"
+      readonly aim: Aim
+      readonly streams: number
+      readonly bytes: number
+      readonly direction: Direction
+    }
+  /** New connections until `stop`. */
+  | { readonly kind: "stream"; readonly aim: Aim; readonly concurrency: number }
+  | { readonly kind: "stop" }
+  /** Closes what is kept. */
+  | { readonly kind: "shut" }
+
+export interface Done {
+  /** What was done: connections, requests or bytes. */
+  readonly units: number
+  readonly failed: number
+  readonly seconds: number
+  /** Milliseconds. */
+  readonly p50: number
+  readonly p99: number
+}

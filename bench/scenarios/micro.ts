@@ -1,0 +1,25 @@
+// The micro-benchmarks of bench/micro.ts, in a process of their own.
+import { join } from "node:path"
+import type { Scenario } from "../scenario.ts"
+
+export const micro: Scenario = {
+  name: "micro",
+  title: "Pieces of the data path, in nanoseconds per operation",
+  unit: "operation",
+  compare: [],
+  goals: [],
+  async run(context) {
+    context.say("running")
+    const file = join(import.meta.dir, "../micro.ts")
+    const command = [process.execPath, "--no-install", file, String(context.rounds), context.quick ? "--quick" : ""]
+    const child = Bun.spawn(command, { stdout: "pipe", stderr: "inherit" })
+    const text = await new Response(child.stdout).text()
+    if ((await child.exited) !== 0) throw new Error("bench/micro.ts failed")
+    const samples = text
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { name: string; round: number; ns: number })
+      .map(({ name, round, ns }) => ({ system: name, round, metrics: { ns } }))
+    return { samples, left: [] }
+  },
+}

@@ -1,0 +1,70 @@
+// Tidegate itself, as `tidegate serve` starts it, with a policy file for the task.
+import { readFileSync, renameSync, writeFileSync } from "node:fs"
+import { join, resolve } from "node:path"
+import { ranges } from "../ranges.ts"
+import type { Policy, System, Task } from "../system.ts"
+import { OWN_ANSWER } from "../wire.ts"
+
+const ROOT = resolve(import.meta.dir, "../..")
+/** As many ports as one URL may name. */
+const WIDEST = 1000
+
+export function listenOf(task: Task): string[] {
+  const urls: string[] = []
+  for (let first = task.first; first <= task.last; first += WIDEST) {
+    const last = Math.min(task.last, first + WIDEST - 1)
+    urls.push(`tcp://${task.address}:${first === last ? first : `${first}-${last}`}`)
+  }
+  return urls
+}
+
+const WAITS: Partial<Record<Policy, string>> = {
+  promise: "await Promise.resolve()",
+  timer: "await new Promise((resolve) => setTimeout(resolve, 1))",
+}
+
+export function policyText(task: Task): string {
+  const wait = WAITS[task.policy]
+  const granted =
+    task.policy === "answer" ? `respond(${JSON.stringify(OWN_ANSWER)})` : `route("tcp://127.0.0.1:${task.upstream}")`
+  return `import { cidrs, deny, respond, route, type Connection } from "tidegate"
+
+export const listen = ${JSON.stringify(listenOf(task))}
+
+const office = cidrs(${JSON.stringify(ranges(task.policy))})
+
+export ${wait === undefined ? "" : "async "}function on_tcp_connect(connection: Connection) {
+  ${wait ?? ""}
+  return connection.client.within(office) ? ${granted} : deny()
+}
+`
+}
+
+/** Replaces a file at once, as editors and deployments do. */
+export function save(file: string, text: string): void {
+  writeFileSync(`${file}.tmp`, text)
+  renameSync(`${file}.tmp`, file)
+}
+
+/** The command, with options for Bun itself. */
+export function serveCommand(folder: string, bunOptions: readonly string[] = []): string[] {
+  const main = join(ROOT, "src/main.ts")
+  return [process.execPath, "--no-install", ...bunOptions, main, "serve", folder, "--log", "none", "--drain", "100ms"]
+}
+
+export const tidegate: System = {
+  name: "tidegate",
+  missing: () => undefined,
+  policies: ["list", "promise", "timer", "deny", "answer"],
+  buffers: false,
+  reloads: true,
+  version() {
+    const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"))
+    const { stdout } = Bun.spawnSync(["git", "-C", ROOT, "describe", "--always", "--dirty"])
+    return [version, stdout.toString().trim()].filter(Boolean).join(" ")
+  },
+  prepare(task, folder) {
+    save(join(folder, "policy.ts"), policyText(task))
+    return serveCommand(folder)
+  },
+}
