@@ -69,7 +69,8 @@ export class Preread {
   /** Takes the first `n` bytes away; fewer if there are fewer. What is left moves up. */
   take(n: number): Uint8Array {
     const all = this.join()
-    const taken = all.subarray(0, n)
+    // A copy: the buffer goes back as soon as the rest of it is written.
+    const taken = all.slice(0, n)
     const rest = all.subarray(n)
     this.chunks = rest.length === 0 ? [] : [rest]
     this.size = rest.length

@@ -298,3 +298,40 @@ describe("a connecting descriptor", () => {
     expect(log.events).toEqual(["open", "close ECONNREFUSED"])
   })
 })
+
+test("every chunk has a buffer of its own, which can be given back after it was written", async () => {
+  const chunks: Uint8Array[] = []
+  const sent = 3_000_000
+  let got = 0
+  using server = Bun.listen<undefined, "uint8array">({
+    hostname: "127.0.0.1",
+    port: 0,
+    socket: {
+      binaryType: "uint8array",
+      data(_, chunk) {
+        chunks.push(chunk)
+        got += chunk.length
+      },
+    },
+  })
+  const body = new Uint8Array(sent).map((_, i) => i % 251)
+  let written = 0
+  const write = (socket: Socket) => {
+    written += Math.max(0, socket.write(body.subarray(written)))
+    if (written === sent) socket.end()
+  }
+  await Bun.connect<undefined>({
+    hostname: "127.0.0.1",
+    port: server.port,
+    socket: { open: write, drain: write, data: () => undefined },
+  })
+  await eventually(() => got === sent)
+  expect(chunks.every((chunk) => chunk.byteOffset === 0 && chunk.buffer.byteLength === chunk.length)).toBe(true)
+  expect(new Set(chunks.map((chunk) => chunk.buffer)).size).toBe(chunks.length)
+  const [first, ...rest] = chunks
+  ;(first!.buffer as ArrayBuffer).transfer(0)
+  expect(first!.length).toBe(0)
+  let at = got - rest.reduce((sum, chunk) => sum + chunk.length, 0)
+  for (const chunk of rest)
+    for (const byte of chunk) if (byte !== at++ % 251) throw new Error(`byte ${at - 1} is wrong`)
+})
