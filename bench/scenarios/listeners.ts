@@ -4,8 +4,8 @@ import { alternate, choose, type Contender, type Scenario } from "../scenario.ts
 import { measure, MOST_CONNECTIONS, warmUp } from "./connections.ts"
 
 const MANY = 10_000
-/** Tidegate keeps two descriptors per listener; so many are left for everything else. */
-const PER_LISTENER = 2
+/** Tidegate keeps one descriptor per listener; so many are left for everything else. */
+const PER_LISTENER = 1
 const SPARE = 1000
 /** Below the ports of outgoing connections; everybody has a loopback address of their own. */
 const FIRST_PORT = 10_000

@@ -44,7 +44,11 @@ export class Side {
       const taken = this.closed ? 0 : this.socket!.write(chunk)
       if (taken > 0) this.written += taken
       else if (taken < 0) this.broken = true
-      if (taken === chunk.length) return this.letGo(chunk)
+      if (taken === chunk.length) {
+        // By its length: to look at the buffer of a small chunk makes an object of it.
+        if (taken >= LARGE) this.letGo(chunk)
+        return
+      }
       if (taken > 0) rest = chunk.subarray(taken)
     }
     this.queued += rest.length
