@@ -303,17 +303,14 @@ test("every chunk has a buffer of its own, which can be given back after it was 
   const chunks: Uint8Array[] = []
   const sent = 3_000_000
   let got = 0
-  using server = Bun.listen<undefined, "uint8array">({
-    hostname: "127.0.0.1",
-    port: 0,
-    socket: {
-      binaryType: "uint8array",
-      data(_, chunk) {
-        chunks.push(chunk)
-        got += chunk.length
-      },
+  const reads: Bun.SocketHandler<undefined, "uint8array"> = {
+    binaryType: "uint8array",
+    data(_, chunk) {
+      chunks.push(chunk)
+      got += chunk.length
     },
-  })
+  }
+  using server = Bun.listen<undefined>({ hostname: "127.0.0.1", port: 0, socket: reads as never })
   const body = new Uint8Array(sent).map((_, i) => i % 251)
   let written = 0
   const write = (socket: Socket) => {
