@@ -100,13 +100,7 @@ function set(fd: number, level: number, name: number, value: number): void {
   if (calls().setsockopt(fd, level, name, optionPointer, 4) < 0) throw new SocketError("setsockopt", lastError())
 }
 
-export interface ListenAddress {
-  readonly family: "IPv4" | "IPv6"
-  readonly a: number
-  readonly b: number
-  readonly c: number
-  readonly d: number
-  readonly port: number
+export interface ListenAddress extends SocketName {
   /** On the unspecified IPv6 address: take IPv4 too. */
   readonly bothFamilies: boolean
 }

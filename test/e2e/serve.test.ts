@@ -6,7 +6,8 @@ import { join, resolve } from "node:path"
 import { expect, test } from "bun:test"
 import { EchoClient, startEcho } from "../helper/echo.ts"
 import { installed } from "../helper/servers.ts"
-import { freePort, RUNTIME, serve, start, type Served } from "../helper/serve.ts"
+import { freePort } from "../helper/ports.ts"
+import { RUNTIME, serve, start, type Served } from "../helper/serve.ts"
 
 const MAIN = resolve(import.meta.dir, "../../src/main.ts")
 

@@ -113,11 +113,3 @@ async function lines(stream: ReadableStream<Uint8Array>, each: (line: string) =>
     for (const line of parts) if (line !== "") each(line)
   }
 }
-
-/** A TCP port that was free a moment ago, for servers that have to be told theirs. */
-export function freePort(): number {
-  const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } })
-  const { port } = listener
-  listener.stop(true)
-  return port
-}

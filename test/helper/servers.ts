@@ -2,7 +2,7 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir, userInfo } from "node:os"
 import { join } from "node:path"
-import { freePort } from "./serve.ts"
+import { freePort } from "./ports.ts"
 
 export interface RunningServer extends AsyncDisposable {
   readonly port: number
