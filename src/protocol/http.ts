@@ -20,6 +20,8 @@ export interface Http {
 const LONGEST_METHOD = 32
 /** 8 KiB: the request line that nginx and Apache accept by default. */
 const LONGEST_REQUEST_LINE = 8192
+/** 100 fields before Host: Apache's limit for a whole request. It bounds what a client costs that sends byte by byte. */
+const MOST_FIELDS = 100
 const LF = 10
 const CR = 13
 const SP = 32
@@ -34,15 +36,15 @@ export function http(bytes: Uint8Array): Http | "more" | undefined {
   const method = latin1(bytes, 0, methodEnd)
   const target = latin1(bytes, start, targetEnd)
   if (!isTarget(method, target)) return undefined
-  const minor = bytes[targetEnd + 8]
   const version = begins(bytes, " HTTP/1.", targetEnd)
   if (version !== true) return version || undefined
+  const minor = bytes[targetEnd + 8]
   if (minor === undefined) return "more"
   if (minor !== 0x30 && minor !== 0x31) return undefined
   const line = lineEnd(bytes, targetEnd + 9)
   if (typeof line !== "number") return line
   const authority = authorityOf(method, target) ?? hostField(bytes, line)
-  if (authority === "more") return "more"
+  if (authority === undefined || authority === "more") return authority
   return {
     protocol: "http",
     version: minor === 0x30 ? "1.0" : "1.1",
@@ -116,8 +118,9 @@ function pathOf(method: string, target: string): string | undefined {
 }
 
 /** The first Host field among the lines from `from`, an empty one if there is none. */
-function hostField(bytes: Uint8Array, from: number): Authority | "more" {
-  for (let at = from; ;) {
+function hostField(bytes: Uint8Array, from: number): Authority | "more" | undefined {
+  let at = from
+  for (let fields = 0; fields <= MOST_FIELDS; fields++) {
     const lf = bytes.indexOf(LF, at)
     if (lf < 0) return "more"
     const end = lf > at && bytes[lf - 1] === CR ? lf - 1 : lf
@@ -125,6 +128,7 @@ function hostField(bytes: Uint8Array, from: number): Authority | "more" {
     if (isHost(bytes, at)) return { text: latin1(bytes, at + 5, end).trim() }
     at = lf + 1
   }
+  return undefined
 }
 
 function isHost(bytes: Uint8Array, at: number): boolean {

@@ -80,6 +80,8 @@ function line(bytes: Uint8Array): Redis | "more" | undefined {
   const lf = bytes.indexOf(LF, at)
   if (lf < 0) return "more"
   if (next === CR && lf !== at + 1) return undefined
+  // Requests of HTTP/0.9 and of an unknown version are not commands.
+  if (/^ \/| HTTP\//.test(latin1(bytes, at, lf))) return undefined
   return { protocol: "redis", command: word.toUpperCase() }
 }
 

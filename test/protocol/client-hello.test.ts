@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { HELLO_LIMIT, HELLO_WIRE_LIMIT, parseClientHello, type ClientHello } from "../../src/protocol/client-hello.ts"
 import { ja3Text, ja4Original, ja4OriginalRaw, ja4Raw } from "../../src/protocol/ja.ts"
-import { ascii, cutRecords, hello, helloMessage, messageOf, record, serverName } from "./hello.ts"
+import { ascii, cutRecords, hello, helloMessage, messageOf, record, serverName, zeros } from "./hello.ts"
 import { fromHex, vectors, type HelloCase } from "./vectors.ts"
 
 function parsed(bytes: Uint8Array): ClientHello {
@@ -79,8 +79,7 @@ test("empty lists of cipher suites and compression methods are left to the serve
   message.splice(41, 2, 0)
   message[3]! -= 1
   expect(parsed(Uint8Array.from(record(message)))).toMatchObject({ sni: "a.example", cipherSuites: [] })
-  const bare = [...message.slice(0, 42)]
-  bare.splice(1, 3, 0, 0, 38)
+  const bare = [1, 0, 0, 38, ...message.slice(4, 42)]
   expect(outcome(record(bare))).toBe("malformed")
 })
 
@@ -134,7 +133,6 @@ test.each([
 })
 
 describe("what is malformed is refused once all of it is there", () => {
-  const name = (content: number[]) => outcome(hello({ extensions: [[0, content]] }))
   test.each([
     ["no list", []],
     ["an empty list", [0, 0]],
@@ -151,7 +149,7 @@ describe("what is malformed is refused once all of it is there", () => {
     ["a length past the extension", [0, 9, 0, 0, 6, 97]],
     ["bytes behind the list", [...serverName("a"), 0]],
   ])("a server name with %s", (_, content) => {
-    expect(name(content)).toBe("malformed")
+    expect(outcome(hello({ extensions: [[0, content]] }))).toBe("malformed")
   })
 
   test("a name of 255 bytes is one", () => {
@@ -176,7 +174,7 @@ describe("what is malformed is refused once all of it is there", () => {
   test("any length that is changed by one, wherever it stands", () => {
     const message = helloMessage({ sni: "a.example", alpn: ["h2"] })
     // Session id, cipher suites, compression methods, all extensions, the name's three lengths, its extension.
-    for (const at of [38, 40, 45, 48, 52, 54, 57, 52]) {
+    for (const at of [38, 40, 45, 48, 52, 54, 57]) {
       for (const by of [-1, 1]) {
         const broken = message.slice()
         broken[at] = (broken[at]! + by) & 255
@@ -194,18 +192,15 @@ describe("what is malformed is refused once all of it is there", () => {
 describe("nothing keeps a reader waiting beyond the limits", () => {
   test("a hello of exactly the limit passes, one byte more does not", () => {
     const size = helloMessage({ extensions: [[21, []]] }).length
-    const padded = (length: number) => hello({ extensions: [[21, new Array<number>(length - size).fill(0)]] })
+    const padded = (length: number) => hello({ extensions: [[21, zeros(length - size)]] })
     expect(outcome(padded(HELLO_LIMIT))).toBe("hello")
     expect(outcome(padded(HELLO_LIMIT).subarray(0, HELLO_LIMIT))).toBe("more")
-    const larger = cutRecords(
-      helloMessage({ extensions: [[21, new Array<number>(HELLO_LIMIT + 1 - size).fill(0)]] }),
-      9000,
-    )
+    const larger = cutRecords(helloMessage({ extensions: [[21, zeros(HELLO_LIMIT + 1 - size)]] }), 9000)
     expect(outcome(larger.subarray(0, 9))).toBe("too-large")
   })
 
   test("endless fragments of one byte", () => {
-    const message = [1, 0, 0x3f, 0xfc, ...new Array<number>(16_380).fill(0)]
+    const message = [1, 0, 0x3f, 0xfc, ...zeros(16_380)]
     const bytes = cutRecords(message, ...Array.from({ length: message.length - 1 }, (_, i) => i + 1))
     expect(outcome(bytes.subarray(0, HELLO_WIRE_LIMIT - 1))).toBe("more")
     expect(outcome(bytes.subarray(0, HELLO_WIRE_LIMIT))).toBe("too-large")
@@ -234,7 +229,7 @@ describe.skipIf(captured === undefined)("captured hellos", () => {
       ja4_ro: ja4OriginalRaw(found),
     }
     for (const field of Object.keys(verified)) expect([field, values[field]]).toEqual([field, expected[field]])
-    // What nobody confirmed was derived from JA4.md by hand, and agrees as well.
+    // The values that nobody confirmed follow JA4.md as well.
     expect([found.ja3, found.ja4]).toEqual([expected["ja3"], expected["ja4"]] as string[])
     expect(`0x${found.legacyVersion.toString(16).padStart(4, "0")}`).toBe(String(expected["legacy_version"]))
     expectMoreForEveryPrefix(bytes)

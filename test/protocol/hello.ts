@@ -12,6 +12,7 @@ export interface HelloOptions {
 const be16 = (value: number) => [value >> 8, value & 255]
 const be24 = (value: number) => [value >> 16, (value >> 8) & 255, value & 255]
 export const ascii = (text: string) => Array.from(text, (c) => c.charCodeAt(0))
+export const zeros = (count: number) => Array.from({ length: count }, () => 0)
 const sized16 = (content: readonly number[]) => [...be16(content.length), ...content]
 const sized8 = (content: readonly number[]) => [content.length, ...content]
 
@@ -23,11 +24,13 @@ export function helloMessage(options: HelloOptions = {}): number[] {
   if (options.versions !== undefined) extensions.push([43, sized8(options.versions.flatMap(be16))])
   extensions.push(...(options.extensions ?? []))
   const body = [
-    ...[3, 3],
+    3,
+    3,
     ...Array.from({ length: 32 }, (_, i) => i),
     0,
     ...sized16((options.ciphers ?? [0x1301, 0xc02f]).flatMap(be16)),
-    ...[1, 0],
+    1,
+    0,
     ...sized16(extensions.flatMap(([type, content]) => [...be16(type), ...sized16(content)])),
   ]
   return [1, ...be24(body.length), ...body]
