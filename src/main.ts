@@ -7,6 +7,9 @@ import { ChildProcessSpawner } from "effect/process"
 import { control, folder, serveFlags } from "./cli/serve-flags.ts"
 import manifest from "../package.json" with { type: "json" }
 
+/** The way out, before policies are loaded and it is closed to them. */
+const exit = process.exit.bind(process)
+
 /** Wrong usage, and policies that are not good. */
 const USAGE = 2
 
@@ -147,9 +150,9 @@ const platform = Layer.mergeAll(
 )
 
 const run = Command.runWith(tidegate, { version: manifest.version })
-const exit = await Effect.runPromiseExit(Effect.provide(run(process.argv.slice(2)), platform))
-if (Exit.isFailure(exit)) {
-  const error = Cause.squash(exit.cause)
+const ended = await Effect.runPromiseExit(Effect.provide(run(process.argv.slice(2)), platform))
+if (Exit.isFailure(ended)) {
+  const error = Cause.squash(ended.cause)
   if (CliError.isCliError(error)) process.exitCode = USAGE
   else {
     process.stderr.write(`tidegate: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
@@ -158,4 +161,4 @@ if (Exit.isFailure(exit)) {
 }
 // A policy that was loaded may have left timers behind; they must not keep a finished command alive.
 await Promise.all([process.stdout, process.stderr].map((stream) => new Promise((done) => stream.write("", done))))
-process.exit()
+exit()

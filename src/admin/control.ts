@@ -224,7 +224,9 @@ export async function askControl(
       if (value === undefined) throw new ControlFailed(`control socket ${showPath(path)}: the answer is not JSON`)
       return value
     }
-    if (reply.code !== "ENOENT" && reply.code !== "ECONNREFUSED")
+    // A folder that is closed to us holds another user's gateway: ours, if there is one, is further on.
+    const elsewhere = options.path === undefined && reply.code === "EACCES"
+    if (reply.code !== "ENOENT" && reply.code !== "ECONNREFUSED" && !elsewhere)
       throw new ControlFailed(`control socket ${showPath(path)}: ${reply.message}`)
   }
   const where = options.path === undefined ? `for ${options.folder}` : `at ${options.path}`

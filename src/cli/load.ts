@@ -1,6 +1,7 @@
 // Loads a folder for `check` and `explain`: nothing is bound, no `setup` is run, and code that does not return ends the
 // command under the name of its file.
 import { Loader, type Loaded } from "../config/loader.ts"
+import { guardExit } from "../observe/exit-guard.ts"
 import { Watchdog } from "../observe/watchdog.ts"
 import { printable } from "../observe/printable.ts"
 import { messageOf } from "../policy/ask.ts"
@@ -26,5 +27,6 @@ export async function open(folder: string): Promise<Opened> {
     complain(`${paintErr("yellow", "warning:")} ${printable(message)}`)
   }
   process.on("unhandledRejection", stray).on("uncaughtException", stray)
+  guardExit()
   return { ...(await loader.load()), loader, watchdog }
 }

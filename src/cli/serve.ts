@@ -56,9 +56,14 @@ export const serve = (options: ServeOptions): Effect.Effect<number> => {
         allowOwnListeners: options.allowOwnListeners,
         worker: "00",
       }
-      const started = yield* Effect.exit(
-        gateway({ folder: options.folder, control: options.control, settings, format }, log, events),
+      const started = yield* Effect.raceFirst(
+        Effect.exit(gateway({ folder: options.folder, control: options.control, settings, format }, log, events)),
+        Effect.map(Queue.take(signals), () => undefined),
       )
+      if (started === undefined) {
+        log.info("ended by a signal before it was ready")
+        return 0
+      }
       if (Exit.isFailure(started)) {
         const error = Cause.squash(started.cause)
         if (!(error instanceof StartFailed)) return yield* Effect.failCause(started.cause)
@@ -103,7 +108,12 @@ const run = (running: Gateway, signals: Queue.Dequeue<Signal>, options: ServeOpt
 const listenForSignals = Effect.gen(function* () {
   const signals = yield* Queue.unbounded<Signal>()
   const heard = (signal: Signal) => () => void Queue.offerUnsafe(signals, signal)
-  const handlers: Record<string, () => void> = { SIGINT: heard("SIGINT"), SIGTERM: heard("SIGTERM") }
+  const handlers: Record<string, () => void> = {
+    SIGINT: heard("SIGINT"),
+    SIGTERM: heard("SIGTERM"),
+    // Until there is something to reload it only must not end the process.
+    SIGHUP: () => undefined,
+  }
   yield* Effect.acquireRelease(
     Effect.sync(() => {
       for (const [signal, handler] of Object.entries(handlers)) process.on(signal, handler)

@@ -71,7 +71,24 @@ function acquirePort(bind: Bind & { kind: "tcp" }, besides: readonly number[]): 
 
 function acquirePath(path: string): number {
   removeStale(path)
-  return listenUnix(path, BACKLOG)
+  const fd = listenUnix(path, BACKLOG)
+  ours.set(path, inodeOf(path))
+  return fd
+}
+
+/** The socket files that we made. One that systemd handed over is not ours to remove, and neither is what took a place. */
+const ours = new Map<string, string | undefined>()
+
+/** Removes the file of a socket of ours that has been closed, if it is still that file. */
+export function removePath(path: string): void {
+  const made = ours.get(path)
+  ours.delete(path)
+  if (made !== undefined && inodeOf(path) === made) unlinkSync(path)
+}
+
+function inodeOf(path: string): string | undefined {
+  const found = lstatSync(path, { throwIfNoEntry: false })
+  return found === undefined ? undefined : `${found.dev}:${found.ino}`
 }
 
 /** Removes a socket file that nobody listens on any more; anything else at that path stays and fails the bind. */

@@ -1,11 +1,20 @@
 // `respond`: a policy's own answer, written completely and with backpressure, then FIN and the linger.
 import type { Respond } from "../policy/decision.ts"
 import { describe } from "../policy/decision.ts"
+import { readable } from "../policy/thrown.ts"
 import { State, type Connection } from "./connection.ts"
 import { hold, linger } from "./ending.ts"
 import { IDLE_TIMEOUT } from "./relay.ts"
 
 const encoder = new TextEncoder()
+
+/** The last text and its bytes: clients that get the same answer share one copy of it, however slowly they read. */
+let last: { readonly text: string; readonly bytes: Uint8Array } | undefined
+
+function encoded(text: string): Uint8Array {
+  if (last?.text !== text) last = { text, bytes: encoder.encode(text) }
+  return last.bytes
+}
 
 /** Carries out a `respond`, after its delay. */
 export function answer(connection: Connection, decision: Respond): void {
@@ -24,7 +33,7 @@ function startAnswer(connection: Connection, decision: Respond): void {
   client.resume()
   const { body } = decision
   if (typeof body === "string" || body instanceof Uint8Array) {
-    client.send(typeof body === "string" ? encoder.encode(body) : body)
+    client.send(typeof body === "string" ? encoded(body) : body)
     if (client.queued === 0) answered(connection)
   } else void writeParts(connection, body)
 }
@@ -62,6 +71,7 @@ async function writeParts(connection: Connection, body: Exclude<Respond["body"],
       if (connection.state !== State.answering) return
       if (part.done === true) break
       connection.client.send(bytesOf(part.value))
+      connection.activeAt = connection.path.wheel.now
       if (connection.client.queued > 0) await room(connection)
       if (connection.state !== State.answering) return
     }
@@ -95,6 +105,6 @@ function bytesOf(part: unknown): Uint8Array {
 
 function failed(connection: Connection, error: unknown): void {
   if (connection.policy === undefined) return connection.path.exits.internalError(error)
-  connection.reason = error instanceof Error ? error.message : String(error)
+  connection.reason = readable(error).message
   connection.path.exits.policyFailed(connection.policy, error)
 }

@@ -166,9 +166,13 @@ export class Connection implements Timed, PrereadHost {
     this.stopBody?.()
     this.listener.active--
     this.plan.usage.release()
-    if (summary !== undefined) this.tell(summary)
-    this.path.left(this)
-    this.path.onRoom(this.listener)
+    try {
+      if (summary !== undefined) this.tell(summary)
+    } finally {
+      // Whatever goes wrong in telling, the connection no longer counts.
+      this.path.left(this)
+      this.path.onRoom(this.listener)
+    }
   }
 
   /** Ends it now, whatever it is doing: both sides are reset, so that nobody takes a part for the whole. */

@@ -4,6 +4,7 @@ import type { PolicyVersion } from "../config/snapshot.ts"
 import { checkAnswer } from "../policy/decision.ts"
 import type { Connection } from "./connection.ts"
 import { prereadFailure } from "../policy/preread.ts"
+import { readable } from "../policy/thrown.ts"
 import { carryOut } from "./carry-out.ts"
 import type { Outcome } from "./data-path.ts"
 import { refuse } from "./ending.ts"
@@ -157,7 +158,7 @@ function timedOut(connection: Connection, deciding: Deciding): void {
 function failed(connection: Connection, policy: PolicyVersion, error: unknown): void {
   connection.policy = policy
   decided(connection)
-  connection.reason = error instanceof Error ? error.message : String(error)
+  connection.reason = readable(error).message
   const own = prereadFailure(error)
   // The client was too slow or too much was asked of it: not a fault to log for each connection.
   if (own === undefined) connection.path.exits.policyFailed(policy, error)

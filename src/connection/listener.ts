@@ -190,7 +190,10 @@ function open(socket: Socket): void {
     path.exits.refused(listener.plan, "limit-reached")
     return turnAway(socket)
   }
-  const connection = new Connection(path, listener, listener.plan, unix ? undefined : peerOf(socket), local)
+  const peer = unix ? undefined : peerOf(socket)
+  // It has reset already. Without an address nothing that a policy says about it could be right.
+  if (!unix && peer === undefined) return turnAway(socket)
+  const connection = new Connection(path, listener, listener.plan, peer, local)
   connection.client.socket = socket
   socket.data = connection.client
   path.onAccepted(listener)

@@ -1,11 +1,10 @@
 // The listeners of a gateway: binds what a snapshot names, before the swap; serves; lets go of what nothing names any
 // more; stops accepting at the limits. Clients that are not accepted wait in the backlog.
-import { unlinkSync } from "node:fs"
 import { networkInterfaces } from "node:os"
 import type { ListenerPlan, Snapshot } from "../config/snapshot.ts"
 import { formatIp, isLoopback, isUnspecified, parseIp, type Ip } from "../policy/address.ts"
 import { identity, type Bind } from "../policy/listen.ts"
-import { ListenFailed } from "./acquire.ts"
+import { ListenFailed, removePath } from "./acquire.ts"
 import type { DataPath } from "./data-path.ts"
 import { Listener, ListeningSocket } from "./listener.ts"
 
@@ -287,13 +286,4 @@ function wider(bind: Bind): string[] {
   const all = identity({ ...bind, address: "*" }, "")
   if (breadth(bind) === 1) return [all]
   return [identity({ ...bind, address: bind.address.includes(":") ? "::" : "0.0.0.0" }, ""), all]
-}
-
-function removePath(path: string): void {
-  try {
-    unlinkSync(path)
-  } catch (error) {
-    // Somebody else has removed it already.
-    if ((error as { code?: string }).code !== "ENOENT") throw error
-  }
 }

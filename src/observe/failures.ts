@@ -1,6 +1,8 @@
 // What policies do wrong while they run, and what we do: logged once per version and message, then counted, so that a
 // broken policy under load neither floods the log nor ends the gateway.
 import type { PolicyVersion } from "../config/snapshot.ts"
+import { readable } from "../policy/thrown.ts"
+import { guardExit } from "./exit-guard.ts"
 import type { Log } from "./log.ts"
 import type { Watchdog } from "./watchdog.ts"
 
@@ -65,37 +67,41 @@ export class Failures {
 
   /** A policy threw, rejected, returned nonsense or did not answer. */
   policyFailed(policy: PolicyVersion, error: unknown): void {
-    this.count({ ...this.attribute(error, policy), policy }, error)
+    this.count({ ...this.find(error, policy), policy }, error)
   }
 
   /** Rejections that nobody handles and throws in timers end no gateway: they are a policy's, or a bug of ours. */
   catchStray(): Disposable {
     const stray = (error: unknown) => {
-      const found = this.attribute(error)
+      const found = this.find(error)
       if (found === undefined) this.internalError(error)
       else this.count(found, error)
     }
     process.on("unhandledRejection", stray)
     process.on("uncaughtException", stray)
-    const exit = process.exit
-    const guarded = (code?: string | number | null): never => {
-      const error = new Error(`process.exit(${code ?? ""}): a policy cannot end the gateway`)
-      if (this.attribute(error) === undefined) return exit(code)
-      throw error
-    }
-    process.exit = guarded
+    const guard = guardExit()
     return {
       [Symbol.dispose]: () => {
         process.off("unhandledRejection", stray)
         process.off("uncaughtException", stray)
-        process.exit = exit
+        guard[Symbol.dispose]()
       },
+    }
+  }
+
+  /** Where an error comes from; reading it may throw, because it may be anything. */
+  private find(error: unknown, asked?: PolicyVersion): Attributed | undefined {
+    try {
+      return this.attribute(error, asked)
+    } catch {
+      return this.attribute(readable(error), asked)
     }
   }
 
   /** Something that cannot happen did. */
   internalError(error: unknown): void {
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    const shown = readable(error)
+    const text = shown.stack || shown.message
     const seen = this.internal.get(text) ?? 0
     if (this.internal.size < INTERNAL || seen > 0) this.internal.set(text, seen + 1)
     if (seen === 0 && this.internal.size < INTERNAL) this.log.error(`internal error: ${text}`)
@@ -131,7 +137,8 @@ export class Failures {
   private count({ policy, position, vague }: Attributed, error: unknown): void {
     const { failures } = policy
     failures.count++
-    const message = error instanceof Error ? `${error.name}: ${error.message}` : `threw ${String(error)}`
+    const shown = readable(error)
+    const message = error instanceof Error ? `${shown.name}: ${shown.message}` : `threw ${shown.message}`
     // A message may carry what differs from connection to connection; the place does not.
     const key = position === undefined || vague === true ? message : position
     if (failures.logged.has(key) || failures.logged.size >= MESSAGES) return

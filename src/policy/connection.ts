@@ -110,7 +110,7 @@ export interface Summary {
     readonly decision: "route" | "deny" | "respond" | null
     readonly reason: string | null
   } | null
-  /** The target that was reached, or tried last. `error` says why the last failed attempt failed. */
+  /** The target that was reached, or tried last. `error` says why the last attempt failed. */
   readonly upstream: {
     readonly target: string
     readonly address: string | null

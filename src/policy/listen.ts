@@ -1,6 +1,6 @@
 // `export const listen`: the URLs that a policy serves, parsed to what is bound and what is matched.
 import { formatHostPort, formatIp, parseIp } from "./address.ts"
-import { isHostName, parsePort, splitHostPort, UNIX_PATH_BYTES } from "./target.ts"
+import { isHostName, normalPath, parsePort, splitHostPort, UNIX_PATH_BYTES } from "./target.ts"
 import { didYouMean } from "./suggest.ts"
 import { describe } from "./describe.ts"
 
@@ -150,7 +150,7 @@ function parsePorts(url: string, text: string): number[] {
 }
 
 function unixEntry(url: string, maxConnections: number | undefined): ListenEntry {
-  const path = url.slice(url.startsWith("unix://") ? 7 : 5)
+  const path = normalPath(url.slice(url.startsWith("unix://") ? 7 : 5))
   if (!path.startsWith("/") || path.endsWith("/") || path.includes("\0"))
     throw invalid(url, "expected an absolute path, like unix:/run/tidegate/db.sock")
   if (new TextEncoder().encode(path).length > UNIX_PATH_BYTES)

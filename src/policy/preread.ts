@@ -24,12 +24,17 @@ const DEEPEST_CAUSE = 4
 
 /** The close reason of a failure to read ahead, also when the policy wrapped it as the `cause` of its own error. */
 export function prereadFailure(error: unknown): "preread-timeout" | "preread-too-large" | undefined {
-  let current = error
-  for (let depth = 0; depth <= DEEPEST_CAUSE && current instanceof Error; depth++) {
-    if (current instanceof PrereadTimeout || current instanceof PrereadTooLarge) return current.closeReason
-    current = current.cause
+  try {
+    let current = error
+    for (let depth = 0; depth <= DEEPEST_CAUSE && current instanceof Error; depth++) {
+      if (current instanceof PrereadTimeout || current instanceof PrereadTooLarge) return current.closeReason
+      current = current.cause
+    }
+    return undefined
+  } catch {
+    // A `cause` that throws when it is read is none of ours.
+    return undefined
   }
-  return undefined
 }
 
 /** The size that a policy asked `peek` for. @throws RangeError, PrereadTooLarge */

@@ -36,7 +36,7 @@ export function parseTarget(url: string): Target {
 
 function parse(url: string): Target {
   if (url.startsWith("unix:")) {
-    const path = url.slice(url.startsWith("unix://") ? 7 : 5)
+    const path = normalPath(url.slice(url.startsWith("unix://") ? 7 : 5))
     if (!path.startsWith("/")) throw invalid(url, "a unix: target needs an absolute path, like unix:/run/db.sock")
     if (new TextEncoder().encode(path).length > UNIX_PATH_BYTES)
       throw invalid(url, `a socket path holds at most ${UNIX_PATH_BYTES} bytes`)
@@ -75,6 +75,17 @@ function parse(url: string): Target {
   }
   const host = ip === undefined ? hostPort.host.toLowerCase() : formatIp(ip)
   return { kind, url: `${kind}://${formatHostPort(host, port)}`, host, port, ip }
+}
+
+/** One spelling per path, so that it can be compared: no empty steps, no `.` and no `..`. What is relative stays so. */
+export function normalPath(path: string): string {
+  if (!path.startsWith("/")) return path
+  const steps: string[] = []
+  for (const step of path.split("/")) {
+    if (step === "..") steps.pop()
+    else if (step !== "" && step !== ".") steps.push(step)
+  }
+  return `/${steps.join("/")}${path.endsWith("/") && steps.length > 0 ? "/" : ""}`
 }
 
 function invalid(url: string, why: string): TargetInvalid {

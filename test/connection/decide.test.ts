@@ -668,3 +668,26 @@ test("a value whose `then` throws is the policy's failure", async () => {
     expect(gate.internalErrors).toEqual([])
   }
 })
+
+test("what cannot be shown is the policy's failure too, and the connection no longer counts", async () => {
+  const bare = Object.create(null) as object
+  const hostile = Object.defineProperty(new Error("x"), "message", {
+    get() {
+      throw new Error("no message")
+    },
+  })
+  for (const thrown of [bare, hostile, Object.assign(new Error("x"), { message: { a: 1n } })]) {
+    const reject = () => Promise.reject(thrown)
+    using gate = gateway([
+      {
+        listen,
+        on_tcp_connect: reject,
+        on_tcp_close: () => {
+          throw thrown
+        },
+      },
+    ])
+    expect((await eventOf(gate)).close).toEqual({ reason: "policy-failed", by: "gateway" })
+    expect(gate.path.live.size).toBe(0)
+  }
+})
