@@ -124,7 +124,18 @@ const CONSOLE_LEVELS = {
   warn: "warn",
   error: "error",
   trace: "debug",
+  group: "info",
+  groupCollapsed: "info",
+  dirxml: "info",
+  count: "info",
+  timeLog: "info",
+  timeEnd: "info",
+  assert: "error",
+  write: "info",
 } as const
+
+/** Print nothing, or only what has no meaning in a log. */
+const SILENT = ["groupEnd", "countReset", "time", "clear"] as const
 
 /**
  * Sends what is printed with `console` to the log, until it is disposed: a policy that prints to a full pipe would
@@ -136,9 +147,14 @@ export function captureConsole(log: Log): Disposable {
     before[method] = Reflect.get(console, method)
     // `dir` and `table` take options after the value.
     const text = method === "dir" || method === "table" ? inspect : format
-    Reflect.set(console, method, (...values: unknown[]) =>
-      log.write(level, text === inspect ? inspect(values[0]) : format(...values)),
-    )
+    Reflect.set(console, method, (...values: unknown[]) => {
+      if (method === "assert" && values.shift()) return
+      log.write(level, text === inspect ? inspect(values[0]) : format(...values))
+    })
+  }
+  for (const method of SILENT) {
+    before[method] = Reflect.get(console, method)
+    Reflect.set(console, method, () => undefined)
   }
   return {
     [Symbol.dispose]() {
