@@ -11,6 +11,8 @@ export interface Minecraft {
   readonly nextState: "status" | "login" | "transfer"
   /** The protocol's number, 763 for 1.20.1. */
   readonly protocolVersion: number
+  /** Whether it is the ping of 1.6, which takes another answer. */
+  readonly legacy: boolean
 }
 
 const STATES: Record<number, Minecraft["nextState"]> = { 1: "status", 2: "login", 3: "transfer" }
@@ -40,6 +42,7 @@ export function minecraft(bytes: Uint8Array): Minecraft | "more" | undefined {
     serverPort: u16(bytes, end - 3),
     nextState,
     protocolVersion: version.value | 0,
+    legacy: false,
   }
 }
 
@@ -67,6 +70,7 @@ function legacyPing(bytes: Uint8Array): Minecraft | "more" | undefined {
     serverPort: u32(bytes, end),
     nextState: "status",
     protocolVersion: bytes[at + 2]!,
+    legacy: true,
   }
 }
 

@@ -1,5 +1,5 @@
 // MQTT 3.1, 3.1.1 and 5: the CONNECT packet (MQTT 5.0 section 3.1).
-import { u16, utf8 } from "./bytes.ts"
+import { u16, u32, utf8 } from "./bytes.ts"
 
 /** The CONNECT of an MQTT client. */
 export interface Mqtt {
@@ -8,6 +8,8 @@ export interface Mqtt {
   /** Empty if the server shall choose one. */
   readonly clientId: string
   readonly user: string | undefined
+  /** In bytes, the longest packet that a client of version 5 takes, if it says so. */
+  readonly maximumPacketSize: number | undefined
 }
 
 const CONNECT = 0x10
@@ -52,8 +54,9 @@ function versionAt(bytes: Uint8Array, at: number): Version | "more" | undefined 
 function payload(bytes: Uint8Array, { version, end: flagsAt }: Version, end: number): Mqtt | undefined {
   const flags = bytes[flagsAt] ?? 0
   if ((flags & 1) !== 0) return undefined
-  let at: number | undefined = flagsAt + 3
-  if (version === "5") at = afterProperties(bytes, at, end)
+  const propertiesAt = flagsAt + 3
+  let at = version === "5" ? afterProperties(bytes, propertiesAt, end) : propertiesAt
+  const maximumPacketSize = version === "5" && at !== undefined ? packetSizeIn(bytes, propertiesAt, at) : undefined
   const idEnd = afterString(bytes, at, end)
   if (at === undefined || idEnd === undefined) return undefined
   const clientId = utf8(bytes, at + 2, idEnd)
@@ -63,10 +66,10 @@ function payload(bytes: Uint8Array, { version, end: flagsAt }: Version, end: num
     at = afterString(bytes, afterString(bytes, at, end), end)
   }
   if ((flags & USER) === 0)
-    return at === undefined ? undefined : { protocol: "mqtt", version, clientId, user: undefined }
+    return at === undefined ? undefined : { protocol: "mqtt", version, clientId, user: undefined, maximumPacketSize }
   const userEnd = afterString(bytes, at, end)
   if (at === undefined || userEnd === undefined) return undefined
-  return { protocol: "mqtt", version, clientId, user: utf8(bytes, at + 2, userEnd) }
+  return { protocol: "mqtt", version, clientId, user: utf8(bytes, at + 2, userEnd), maximumPacketSize }
 }
 
 function afterString(bytes: Uint8Array, at: number | undefined, end: number): number | undefined {
@@ -80,6 +83,32 @@ function afterProperties(bytes: Uint8Array, at: number | undefined, end: number)
   const size = variableNumber(bytes, at)
   if (size === "more" || size === undefined) return undefined
   return size.end + size.value > end ? undefined : size.end + size.value
+}
+
+const MAXIMUM_PACKET_SIZE = 0x27
+const USER_PROPERTY = 0x26
+/** What a CONNECT may have besides (MQTT 5.0 section 3.1.2.11): numbers, by their bytes, and strings. */
+const NUMBERS: Record<number, number> = { 0x11: 4, 0x17: 1, 0x19: 1, 0x21: 2, 0x22: 2, [MAXIMUM_PACKET_SIZE]: 4 }
+const STRINGS = new Set([0x15, 0x16])
+
+/** The one property that is read. What stands behind an unknown one is not. */
+function packetSizeIn(bytes: Uint8Array, from: number, end: number): number | undefined {
+  const size = variableNumber(bytes, from)
+  let at: number | undefined = typeof size === "object" ? size.end : end
+  while (at !== undefined && at < end) {
+    const next = afterProperty(bytes, at, end)
+    if (next !== undefined && bytes[at] === MAXIMUM_PACKET_SIZE) return u32(bytes, at + 1)
+    at = next
+  }
+  return undefined
+}
+
+function afterProperty(bytes: Uint8Array, at: number, end: number): number | undefined {
+  const id = bytes[at]!
+  if (STRINGS.has(id)) return afterString(bytes, at + 1, end)
+  if (id === USER_PROPERTY) return afterString(bytes, afterString(bytes, at + 1, end), end)
+  const next = at + 1 + (NUMBERS[id] ?? end)
+  return next > end ? undefined : next
 }
 
 /** MQTT 5.0 section 1.5.5: seven bits per byte, at most four bytes. */

@@ -116,15 +116,15 @@ export const samples: readonly (readonly [Uint8Array, Protocol])[] = [
   [prelogin("SQLExpress", 0), { protocol: "mssql", encryption: "off", instance: "sqlexpress" }],
   [
     mqtt([...sized("MQTT"), 4, 0x82, 0, 60, ...sized("sensor"), ...sized("u")]),
-    { protocol: "mqtt", version: "3.1.1", clientId: "sensor", user: "u" },
+    { protocol: "mqtt", version: "3.1.1", clientId: "sensor", user: "u", maximumPacketSize: undefined },
   ],
   [
     mqtt([...sized("MQTT"), 5, 0x86, 0, 60, 2, 0x25, 1, ...sized(""), 0, ...sized("w"), ...sized("m"), ...sized("u")]),
-    { protocol: "mqtt", version: "5", clientId: "", user: "u" },
+    { protocol: "mqtt", version: "5", clientId: "", user: "u", maximumPacketSize: undefined },
   ],
   [
     mqtt([...sized("MQIsdp"), 3, 2, 0, 60, ...sized("c")]),
-    { protocol: "mqtt", version: "3.1", clientId: "c", user: undefined },
+    { protocol: "mqtt", version: "3.1", clientId: "c", user: undefined, maximumPacketSize: undefined },
   ],
   [ldapBind("cn=admin"), { protocol: "ldap", operation: "bind", name: "cn=admin", startTls: false }],
   [
@@ -164,15 +164,30 @@ export const samples: readonly (readonly [Uint8Array, Protocol])[] = [
       serverPort: 25565,
       nextState: "login",
       protocolVersion: 763,
+      legacy: false,
     },
   ],
   [
     handshake("a", 1, 1),
-    { protocol: "minecraft", serverAddress: "a", serverPort: 1, nextState: "status", protocolVersion: 763 },
+    {
+      protocol: "minecraft",
+      serverAddress: "a",
+      serverPort: 1,
+      nextState: "status",
+      protocolVersion: 763,
+      legacy: false,
+    },
   ],
   [
     bytes("\xfe\x01\xfa\0\x0b", utf16("MC|PingHost"), be16(9), [78, 0, 1], utf16("a"), [0, 0, 0x63, 0xdd]),
-    { protocol: "minecraft", serverAddress: "a", serverPort: 25565, nextState: "status", protocolVersion: 78 },
+    {
+      protocol: "minecraft",
+      serverAddress: "a",
+      serverPort: 25565,
+      nextState: "status",
+      protocolVersion: 78,
+      legacy: true,
+    },
   ],
   [mongodb(2013, [...zeros(5), ...bson("hello")]), { protocol: "mongodb", command: "hello" }],
   [
