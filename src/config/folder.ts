@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { byName } from "./compile.ts"
 import { diagnostic, type Diagnostic } from "./diagnostic.ts"
 import { lookAt } from "./look-at.ts"
-import { distrust } from "./trust.ts"
+import { distrust } from "../trust.ts"
 
 /** The names of the policy files, by code point, or why the folder cannot be used. */
 export function policyFiles(folder: string): readonly string[] | Diagnostic {

@@ -9,7 +9,7 @@ import { lookAt, realPath } from "./look-at.ts"
 import { isCode, kindOf, type ModuleKind } from "./module-kind.ts"
 import { resolve, type Resolution } from "./resolve.ts"
 import { scan, type ImportSite } from "./specifiers.ts"
-import { distrust } from "./trust.ts"
+import { distrust } from "../trust.ts"
 
 /** What one file held when it was read. */
 export interface Module {

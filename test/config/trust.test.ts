@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test"
 import { chmodSync, mkdirSync, statSync } from "node:fs"
 import { join } from "node:path"
-import { distrust, isPrivateGroup } from "../../src/config/trust.ts"
+import { distrust, isPrivateGroup } from "../../src/trust.ts"
 import { policy, PolicyFolder, problems, states } from "./policy-folder.ts"
 
 const users = [
@@ -98,7 +98,7 @@ test.skipIf(!mounts)("what lies on a read-only mount is trusted whatever its mod
   mkdirSync(path)
   chmodSync(path, 0o777)
   expect(distrust(path, statSync(path, { bigint: true }))?.message).toContain("(mode 0777)")
-  const source = join(import.meta.dir, "../../src/config/trust.ts")
+  const source = join(import.meta.dir, "../../src/trust.ts")
   const program = `import { distrust } from ${JSON.stringify(source)}
     import { statSync } from "node:fs"
     process.stdout.write(String(distrust(".", statSync(".", { bigint: true }))))`
