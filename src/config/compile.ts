@@ -1,6 +1,8 @@
 // Policy versions -> listener plans: who is asked where and in which order, and which files contradict each other.
 // Values only; nothing here touches a file.
-import { identity, type ListenEntry } from "../policy/listen.ts"
+import { formatHostPort } from "../policy/address.ts"
+import { identity, type ListenEntry, type Scheme } from "../policy/listen.ts"
+import { ServerNames } from "../policy/server-names.ts"
 import type { ListenerPlan, PolicyVersion } from "./snapshot.ts"
 
 /** What of a file takes part in a conflict. */
@@ -30,23 +32,42 @@ function rank(unit: number): number {
   return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit
 }
 
+/** What the first file to name a listener says of it. */
+interface Claim {
+  readonly file: string
+  readonly scheme: Scheme
+  readonly url: string
+  maxConnections: { readonly file: string; readonly value: number } | undefined
+}
+
 /** The first conflict between files, if there is one. */
 export function findConflict<C extends Contender>(contenders: readonly C[]): Conflict<C> | undefined {
-  const limits = new Map<string, { readonly file: string; readonly value: number }>()
+  const claims = new Map<string, Claim>()
   for (const loser of contenders.toSorted((a, b) => a.savedAt - b.savedAt || byName(a.file, b.file))) {
-    for (const { bind, maxConnections: value, url } of loser.listen ?? []) {
-      if (value === undefined) continue
-      const id = identity(bind, loser.file)
-      const first = limits.get(id)
-      if (first === undefined) limits.set(id, { file: loser.file, value })
-      else if (first.value !== value) {
-        const other = first.file === loser.file ? "further up" : `in ${first.file}`
-        const message = `${url}: maxConnections is ${value} in ${loser.file} and ${first.value} ${other}; a listener has one value`
-        return { loser, message }
+    for (const entry of loser.listen ?? []) {
+      const id = identity(entry.bind, loser.file)
+      const first = claims.get(id)
+      const own = entry.maxConnections === undefined ? undefined : { file: loser.file, value: entry.maxConnections }
+      if (first === undefined) {
+        claims.set(id, { file: loser.file, scheme: entry.scheme, url: entry.url, maxConnections: own })
+        continue
       }
+      const message = contradiction(first, entry, loser.file)
+      if (message !== undefined) return { loser, message }
+      first.maxConnections ??= own
     }
   }
   return undefined
+}
+
+function contradiction(first: Claim, entry: ListenEntry, file: string): string | undefined {
+  const { maxConnections: value, scheme, url } = entry
+  if (scheme !== first.scheme)
+    return `${url} in ${file} and ${first.url} in ${first.file} are one address and port; a listener has one scheme`
+  const other = first.maxConnections
+  if (value === undefined || other === undefined || other.value === value) return undefined
+  const where = other.file === file ? "further up" : `in ${other.file}`
+  return `${url}: maxConnections is ${value} in ${file} and ${other.value} ${where}; a listener has one value`
 }
 
 /** A plan without its use count. */
@@ -56,25 +77,53 @@ interface Named {
   readonly entry: ListenEntry
   /** The policies that name the listener, by file. */
   readonly policies: Map<string, PolicyVersion>
+  /** Likewise, by SNI pattern. */
+  readonly patterns: Map<string | undefined, Map<string, PolicyVersion>>
   maxConnections: number | undefined
 }
 
 /** One plan per listener identity, in the order in which the files name them. Expects no conflict. */
 export function compile(policies: readonly PolicyVersion[]): Map<string, Plan> {
-  const everywhere = policies.filter(({ listen }) => listen === undefined)
+  const everywhere = policies.filter(({ listen }) => listen === undefined).sort((a, b) => byName(a.file, b.file))
   const plans = new Map<string, Plan>()
-  for (const [id, { entry, maxConnections, policies: named }] of byListener(policies)) {
+  for (const [id, { entry, maxConnections, patterns, policies: named }] of byListener(policies)) {
+    const { bind, pattern, scheme, url } = entry
+    const raw = scheme === "tcp"
     plans.set(id, {
       identity: id,
       name: id.startsWith("tcp:") ? id.slice(4) : id,
-      url: entry.url,
-      bind: entry.bind,
+      url:
+        pattern === undefined || bind.kind === "unix"
+          ? url
+          : `${scheme}://${formatHostPort(bind.address === "*" ? "" : bind.address, bind.port)}`,
+      scheme,
+      bind,
       maxConnections,
-      policies: Object.freeze([...named.values(), ...everywhere].sort((a, b) => byName(a.file, b.file))),
+      policies: Object.freeze(
+        raw
+          ? [...named.values(), ...everywhere].sort((a, b) => byName(a.file, b.file))
+          : [...named.values(), ...everywhere],
+      ),
+      names: raw ? undefined : namesOf(patterns, everywhere),
       files: Object.freeze([...named.keys()]),
     })
   }
   return plans
+}
+
+/** For each pattern, the files that name it, then the files without `listen`. */
+function namesOf(patterns: Named["patterns"], everywhere: readonly PolicyVersion[]): NonNullable<Plan["names"]> {
+  const names = new ServerNames<readonly PolicyVersion[]>()
+  // Most names of a long list are served by one and the same file.
+  const lists = new Map<PolicyVersion, readonly PolicyVersion[]>()
+  for (const [pattern, named] of patterns) {
+    const files = [...named.values()]
+    const only = files.length === 1 ? files[0]! : undefined
+    const list = (only && lists.get(only)) ?? Object.freeze([...files, ...everywhere])
+    if (only !== undefined) lists.set(only, list)
+    names.set(pattern, list)
+  }
+  return names
 }
 
 function byListener(policies: readonly PolicyVersion[]): Map<string, Named> {
@@ -84,19 +133,27 @@ function byListener(policies: readonly PolicyVersion[]): Map<string, Named> {
       const id = identity(entry.bind, policy.file)
       let named = listeners.get(id)
       if (named === undefined) {
-        named = { entry, policies: new Map(), maxConnections: undefined }
+        named = { entry, policies: new Map(), patterns: new Map(), maxConnections: undefined }
         listeners.set(id, named)
       }
       named.policies.set(policy.file, policy)
+      const sharing = named.patterns.get(entry.pattern)
+      if (sharing === undefined) named.patterns.set(entry.pattern, new Map([[policy.file, policy]]))
+      else sharing.set(policy.file, policy)
       named.maxConnections ??= entry.maxConnections
     }
   }
   return listeners
 }
 
-/** Whether a connection would meet the same under both. */
+/** Whether a connection would meet the same under both. Which names a policy serves is part of its version. */
 export function isSamePlan(a: Plan, b: Plan): boolean {
-  return a.maxConnections === b.maxConnections && isSameList(a.policies, b.policies) && isSameList(a.files, b.files)
+  return (
+    a.scheme === b.scheme &&
+    a.maxConnections === b.maxConnections &&
+    isSameList(a.policies, b.policies) &&
+    isSameList(a.files, b.files)
+  )
 }
 
 export function isSameList<T>(a: readonly T[], b: readonly T[]): boolean {

@@ -1,7 +1,8 @@
 // The Snapshot: everything that decides about new connections, as values, frozen, swapped as a whole.
 // A connection keeps the ListenerPlan that it was accepted under until it ends.
 import type { Connection, Summary } from "../policy/connection.ts"
-import type { Bind, ListenEntry } from "../policy/listen.ts"
+import type { Bind, ListenEntry, Scheme } from "../policy/listen.ts"
+import type { ServerNames } from "../policy/server-names.ts"
 
 /** One loaded version of one policy file. */
 export interface PolicyVersion {
@@ -59,10 +60,13 @@ export interface ListenerPlan {
   readonly identity: string
   readonly name: string
   readonly url: string
+  readonly scheme: Scheme
   readonly bind: Bind
   readonly maxConnections: number | undefined
-  /** In the order of asking. */
+  /** Everybody who may be asked, in the order of asking. */
   readonly policies: readonly PolicyVersion[]
+  /** Who is asked for which server name; `undefined` where no hello is read and all are asked. */
+  readonly names: ServerNames<readonly PolicyVersion[]> | undefined
   /** The files that name this listener. */
   readonly files: readonly string[]
   readonly usage: Usage

@@ -5,6 +5,7 @@ import type { CloseReason, Connection, EffectOf } from "./connection.ts"
 import { describe } from "./describe.ts"
 import { prereadFailure } from "./preread.ts"
 import { isEffect, runEffect } from "./run-effect.ts"
+import type { Simulated } from "./simulated.ts"
 
 /** 5 seconds: the time that all policies of one connection have together for Promises and Effects. */
 export const POLICY_DEADLINE = 5000
@@ -53,8 +54,7 @@ export class PolicyTimeout extends Error {
  */
 export async function ask(
   policies: readonly Asked[],
-  connection: Connection,
-  abort: (reason: unknown) => void,
+  { abort, connection, objection }: Pick<Simulated, "abort" | "connection" | "objection">,
 ): Promise<Asking> {
   const said: Said[] = []
   const started = performance.now()
@@ -67,15 +67,27 @@ export async function ask(
       }
       const answer = checkAnswer(value)
       said.push({ file, answer })
-      if (answer.action !== "next") return { said, outcome: { kind: "decision", file, decision: answer } }
+      if (answer.action === "next") continue
+      const against = objection(answer)
+      return {
+        said,
+        outcome: against === undefined ? { kind: "decision", file, decision: answer } : failure(file, against),
+      }
     } catch (cause) {
       abort(cause)
       said.push({ file, answer: undefined })
       const reason = cause instanceof PolicyTimeout ? "policy-timeout" : (prereadFailure(cause) ?? "policy-failed")
-      return { said, outcome: { kind: "failed", file, reason, message: messageOf(cause), cause } }
+      return { said, outcome: failure(file, { reason, cause }) }
     }
   }
-  return { said, outcome: { kind: "no-decision" } }
+  const against = objection(undefined)
+  const last = said.at(-1)
+  if (against === undefined || last === undefined) return { said, outcome: { kind: "no-decision" } }
+  return { said, outcome: failure(last.file, against) }
+}
+
+function failure(file: string, { cause, reason }: { cause: unknown; reason: CloseReason }): Outcome {
+  return { kind: "failed", file, reason, message: messageOf(cause), cause }
 }
 
 /** Errors whose message says it all; other names (TypeError, one's own) come before the message. */
@@ -84,6 +96,9 @@ const PLAIN = new Set([
   "PolicyTimeout",
   "PrereadTimeout",
   "PrereadTooLarge",
+  "HelloInvalid",
+  "HandshakeFailed",
+  "TerminateInvalid",
   "DecisionInvalid",
   "TargetInvalid",
   "DurationInvalid",

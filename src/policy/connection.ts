@@ -4,6 +4,8 @@ import type { CidrSet } from "./cidr.ts"
 import type { Answer } from "./decision.ts"
 import type { Duration } from "./duration.ts"
 import type { Listen } from "./listen.ts"
+import type { ClientHello, Protocol } from "../protocol/index.ts"
+import type { Terminated, TerminateOptions } from "./terminate.ts"
 
 /** One end of a TCP connection. On a unix listener `address` and `port` are `undefined`. */
 export interface Endpoint {
@@ -27,6 +29,26 @@ export interface PeekOptions {
   readonly within?: Duration
 }
 
+export interface ProtocolOptions {
+  /** A client that sends nothing for this long lets the server speak first. @default "300 milliseconds" */
+  readonly silence?: Duration
+}
+
+/**
+ * How a client of a `postgres://` listener starts. `ssl-request` and `direct-tls`: it speaks TLS, and `connection.tls` is
+ * its hello; who it is comes with `terminate()`, then `protocol()`. `startup`: in plain text. `cancel`: it cancels a query
+ * of another connection and names nothing.
+ */
+export type PostgresStart =
+  | {
+      readonly kind: "startup"
+      readonly user: string | undefined
+      /** The user's name where the client names no database. */
+      readonly database: string | undefined
+      readonly applicationName: string | undefined
+    }
+  | { readonly kind: "ssl-request" | "direct-tls" | "cancel" }
+
 /** A connection that waits for its decision. */
 export interface Connection {
   /** Unique and ordered by time. */
@@ -36,6 +58,13 @@ export interface Connection {
   readonly server: Endpoint
   readonly listener: { readonly name: string; readonly url: string }
   readonly openedAt: Date
+  /**
+   * What the client said before encryption began. On `tls://` and `postgres://` listeners it is there from the start
+   * (`undefined` where a PostgreSQL client speaks plain text), elsewhere once `hello()` or `protocol()` has found it.
+   */
+  readonly tls: ClientHello | undefined
+  /** How the client of a `postgres://` listener starts; `undefined` on other listeners. */
+  readonly postgres: PostgresStart | undefined
   /** Shared by the policies that are asked about this connection. */
   readonly vars: Map<string, unknown>
   /** Aborts when the client resets, on an error, at the deadline and at shutdown. A client's FIN does not abort it. */
@@ -49,6 +78,23 @@ export interface Connection {
    * @throws PrereadTimeout after 3 seconds or `within`; PrereadTooLarge for more than 16 KiB
    */
   peek(n: number, options?: PeekOptions): Promise<Uint8Array>
+  /**
+   * The client's TLS hello, also on a `tcp://` listener; `undefined` for what is not TLS. Consumes nothing.
+   * @throws PrereadTimeout after 3 seconds; HelloInvalid for what begins as TLS and is no valid hello
+   */
+  hello(): Promise<ClientHello | undefined>
+  /**
+   * What the client speaks, by its first bytes, with what they say; `undefined` for what is not known, and for a client
+   * that is silent, because in its protocol the server speaks first. After `terminate()`, of the plain text. Consumes
+   * nothing.
+   */
+  protocol(options?: ProtocolOptions): Promise<Protocol | undefined>
+  /**
+   * Ends TLS here: from then on `peek`, `protocol`, the route and the answer are about the plain text. Once per
+   * connection. The handshake has 60 seconds.
+   * @throws HandshakeFailed, whatever is decided afterwards; TerminateInvalid
+   */
+  terminate(options?: TerminateOptions): Promise<Terminated>
   /** Adds fields to the closing event: at most 4 KiB of JSON per connection. */
   log(fields: Record<string, unknown>): void
 }
@@ -92,14 +138,26 @@ export interface Summary {
     readonly server_name: string | null
     readonly start_ts: string
     readonly end_ts: string
-    /** Bytes from the client. */
+    /** Bytes from the client: of plain text where TLS was terminated. */
     readonly bytes_in: number
-    /** Bytes to the client. */
+    /** Bytes to the client, likewise. */
     readonly bytes_out: number
   }
   /** `block` when a policy denied the connection, `allow` when one routed or answered it. */
   readonly ip_policy: { readonly decision: "allow" | "block" | null }
   readonly ja4_fingerprint: string | null
+  /** What was agreed on with a client whose TLS was terminated here; `null` for the others. */
+  readonly tls: {
+    readonly version: string
+    readonly cipher: string
+    readonly alpn: string | null
+    readonly resumed: boolean
+    readonly client_certificate: {
+      readonly subject: string
+      readonly fingerprint: string
+      readonly verified: boolean
+    } | null
+  } | null
   /** What the policies logged, in order. */
   readonly traffic_policy: { readonly logs: readonly Record<string, unknown>[] }
   readonly listener: { readonly name: string; readonly url: string }
@@ -123,6 +181,8 @@ export interface Summary {
     readonly connect_ms: number | null
     readonly duration_ms: number
   }
+  /** What was wrong before a policy could say anything: with the client's hello, or with the name that it asks for. */
+  readonly problem: string | null
   readonly close: { readonly reason: CloseReason; readonly by: "client" | "upstream" | "gateway" }
 }
 

@@ -3,6 +3,8 @@ import { describe } from "./describe.ts"
 import { didYouMean } from "./suggest.ts"
 import { milliseconds, type Duration } from "./duration.ts"
 import { parseTarget } from "./target.ts"
+import { checkUpstreamTls, type UpstreamTls } from "./upstream-tls.ts"
+import { REFUSABLE, type Refusable } from "../protocol/refusal.ts"
 
 export { describe }
 
@@ -27,6 +29,8 @@ export interface RouteOptions {
   readonly maxDuration?: Duration
   /** Further attempts after the first, each at a different target. @default the other targets */
   readonly retries?: number
+  /** For `tls://` targets. */
+  readonly tls?: UpstreamTls
 }
 
 /** Relay the connection to the first target that answers. */
@@ -37,6 +41,7 @@ export interface Route {
   readonly idleTimeout?: number
   readonly maxDuration?: number
   readonly retries?: number
+  readonly tls?: UpstreamTls
   /** Decided when every attempt failed. */
   readonly otherwise?: Decision
 }
@@ -52,6 +57,13 @@ export interface DenyOptions {
   readonly reset?: boolean
   /** Hold the client for this long first (a tarpit, bounded in number). @default 0 */
   readonly delay?: Duration
+  /**
+   * Tell the client the reason in its own language: `true` for the one that it speaks by its first bytes, or a protocol
+   * whose silence hides it. The reason is shown on one line of at most 255 bytes. Where nothing can be said the
+   * connection is closed as without it.
+   * @default false, but for `postgres://` listeners
+   */
+  readonly inBand?: boolean | Refusable
 }
 
 /** Close without an answer. No upstream is dialled. */
@@ -60,6 +72,7 @@ export interface Deny {
   readonly reason?: string
   readonly reset?: boolean
   readonly delay?: number
+  readonly inBand?: true | Refusable
 }
 
 /** What `respond` writes. */
@@ -91,8 +104,8 @@ export type Answer = Decision | Next
 export const next: Next = Object.freeze({ action: "next" })
 
 const POOL_NAME = /^[a-z][a-z0-9-]*$/
-const ROUTE_OPTIONS = ["connectTimeout", "idleTimeout", "maxDuration", "retries"] as const
-const DENY_OPTIONS = ["reset", "delay"] as const
+const ROUTE_OPTIONS = ["connectTimeout", "idleTimeout", "maxDuration", "retries", "tls"] as const
+const DENY_OPTIONS = ["reset", "delay", "inBand"] as const
 const RESPOND_OPTIONS = ["delay"] as const
 
 /** 64: past that a list is a pool. */
@@ -112,9 +125,9 @@ const routes = new Map<string, RouteBuilder>()
 /**
  * Relays to a target, or to the first of several that can be reached.
  *
- * A target is `tcp://host:port` or `unix:/path`. Without weights the targets are tried in order; with any weight the
+ * A target is `tcp://host:port`, `tls://host:port` (encrypted by the gateway) or `unix:/path`. Without weights the targets are tried in order; with any weight the
  * first is picked smoothly by weight and the others are the fallbacks, heaviest first.
- * @throws DecisionInvalid, TargetInvalid, DurationInvalid
+ * @throws DecisionInvalid, TargetInvalid, DurationInvalid, TerminateInvalid
  */
 export function route(target: string | readonly (string | WeightedTarget)[], options?: RouteOptions): RouteBuilder {
   if (options === undefined && typeof target === "string") {
@@ -150,11 +163,16 @@ function build(
   if (retries !== undefined && !(Number.isInteger(retries) && retries >= 0)) {
     throw new DecisionInvalid(`retries: expected a whole number from 0, found ${describe(retries)}`)
   }
+  const tls = options?.tls === undefined ? undefined : checkUpstreamTls(options.tls)
+  const targets = list.map(target)
+  if (tls !== undefined && !targets.some(({ url }) => url.startsWith("tls:")))
+    throw new DecisionInvalid("route: tls has no effect: none of the targets is tls://host:port")
   const decision = {
     action: "route" as const,
-    targets: Object.freeze(list.map(target)),
+    targets: Object.freeze(targets),
     ...timeouts,
     ...(retries === undefined ? {} : { retries }),
+    ...(tls === undefined ? {} : { tls }),
     ...(otherwise === undefined ? {} : { otherwise }),
   }
   // Not enumerable: a decision compares, prints and serialises as its data.
@@ -188,13 +206,7 @@ function targetUrl(text: string): string {
     throw new DecisionInvalid(
       `there is no pool ${JSON.stringify(text)}; did you mean ${JSON.stringify(`tcp://${text}:PORT`)}?`,
     )
-  const parsed = parseTarget(text)
-  if (parsed.kind === "tls") {
-    throw new DecisionInvalid(
-      `target ${JSON.stringify(text)}: use ${JSON.stringify(text.replace(/^tls/i, "tcp"))} to pass TLS through; encrypting to the upstream comes with TLS support`,
-    )
-  }
-  return parsed.url
+  return parseTarget(text).url
 }
 
 /**
@@ -208,11 +220,19 @@ export function deny(reason?: string, options?: DenyOptions): Deny {
   if (options !== undefined) checkOptions("deny", options, DENY_OPTIONS)
   if (options?.reset !== undefined && typeof options.reset !== "boolean")
     throw new DecisionInvalid(`deny: reset: expected true or false, found ${describe(options.reset)}`)
+  const inBand = options?.inBand
+  if (inBand !== undefined && typeof inBand !== "boolean" && !(REFUSABLE as readonly unknown[]).includes(inBand))
+    throw new DecisionInvalid(
+      `deny: inBand: expected true, false or one of ${REFUSABLE.join(", ")}, found ${describe(inBand)}${typeof inBand === "string" ? didYouMean(inBand, REFUSABLE) : ""}`,
+    )
+  if (inBand !== undefined && inBand !== false && options?.reset === true)
+    throw new DecisionInvalid("deny: reset and inBand exclude each other: a reset takes away what was said")
   const decision: Deny = Object.freeze({
     action: "deny",
     ...(reason === undefined ? {} : { reason: reason.slice(0, LONGEST_REASON) }),
     ...(options?.reset === true ? { reset: true } : {}),
     ...delayOf(options?.delay),
+    ...(inBand === undefined || inBand === false ? {} : { inBand }),
   })
   made.add(decision)
   return decision

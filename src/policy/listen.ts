@@ -7,6 +7,8 @@ import { describe } from "./describe.ts"
 /** The object form of `listen`: a URL and the options of that listener. */
 export interface ListenOptions {
   readonly url: string
+  /** The address to bind where the URL has a server name or nothing: `"10.0.0.5"`, `"::1"`, `"localhost"`. @default all addresses */
+  readonly address?: string
   /** Connections of this listener at one time; further clients wait in the backlog. 1 to 1,000,000. @default the gateway's own cap */
   readonly maxConnections?: number
 }
@@ -22,10 +24,16 @@ export type Bind =
   | { readonly kind: "tcp"; readonly address: string; readonly port: number }
   | { readonly kind: "unix"; readonly path: string }
 
-/** One listener that a file names. */
+/** What is read from a client before the policies are asked: nothing, its TLS hello, or PostgreSQL's way to it. */
+export type Scheme = "tcp" | "tls" | "postgres"
+
+/** One listener that a file names, and the server names that it serves there. */
 export interface ListenEntry {
-  /** The normalised URL, like `tcp://127.0.0.1:9000`, `tcp://:9000` or `unix:/run/x.sock`. */
+  /** The normalised URL: `tcp://127.0.0.1:9000`, `tcp://:9000`, `tls://*.example.com:443` or `unix:/run/x.sock`. */
   readonly url: string
+  readonly scheme: Scheme
+  /** The SNI pattern: a name or `*.name` in lower case without a trailing dot; `undefined` matches every hello. */
+  readonly pattern: string | undefined
   readonly bind: Bind
   readonly maxConnections: number | undefined
 }
@@ -36,20 +44,26 @@ export class ListenInvalid extends Error {
 
 /** 1,000 ports: a longer range is a slip, and each port is a descriptor. */
 export const WIDEST_RANGE = 1000
-const LISTEN_OPTIONS = ["url", "maxConnections"] as const
+const LISTEN_OPTIONS = ["url", "address", "maxConnections"] as const
 /** Options of later versions: known, so that the message can say so. */
-const LATER_OPTIONS = ["address", "proxyProtocol"] as const
+const LATER_OPTIONS = ["proxyProtocol"] as const
 
 /** Parses `export const listen`. A range and `localhost` give several entries. @throws ListenInvalid */
 export function parseListen(value: unknown): readonly ListenEntry[] {
   const list = Array.isArray(value) ? value : [value]
   if (list.length === 0) throw new ListenInvalid("listen is an empty list; leave it out to be asked on every listener")
   const entries = list.flatMap(parseEntry)
+  const schemes = new Map<string, Scheme>()
   const seen = new Set<string>()
-  for (const entry of entries) {
-    if (entry.bind.kind === "tcp" && entry.bind.port === 0) continue
-    const key = identity(entry.bind, "")
-    if (seen.has(key)) throw new ListenInvalid(`listen names ${entry.url} twice`)
+  for (const { bind, pattern, scheme, url } of entries) {
+    const id = identity(bind, "")
+    const other = schemes.get(id)
+    if (other !== undefined && other !== scheme)
+      throw new ListenInvalid(`listen: ${url} and ${other}:// on one address and port; a listener has one scheme`)
+    schemes.set(id, scheme)
+    if (bind.kind === "tcp" && bind.port === 0) continue
+    const key = `${id} ${pattern ?? ""}`
+    if (seen.has(key)) throw new ListenInvalid(`listen names ${url} twice`)
     seen.add(key)
   }
   return entries
@@ -64,7 +78,7 @@ export function identity(bind: Bind, file: string): string {
 }
 
 function parseEntry(value: unknown): ListenEntry[] {
-  if (typeof value === "string") return parseUrl(value, undefined)
+  if (typeof value === "string") return parseUrl(value, undefined, undefined)
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new ListenInvalid(
       `listen: expected a URL like "tcp://:5432", an object { url, ... } or a list of these, found ${describe(value)}`,
@@ -77,7 +91,7 @@ function parseEntry(value: unknown): ListenEntry[] {
       throw new ListenInvalid(`listen: there is no option ${JSON.stringify(name)}${didYouMean(name, LISTEN_OPTIONS)}`)
     }
   }
-  const { url, maxConnections } = value as { url?: unknown; maxConnections?: unknown }
+  const { address, url, maxConnections } = value as { address?: unknown; url?: unknown; maxConnections?: unknown }
   if (typeof url !== "string")
     throw new ListenInvalid(`listen: url: expected a URL like "tcp://:5432", found ${describe(url)}`)
   if (
@@ -88,36 +102,70 @@ function parseEntry(value: unknown): ListenEntry[] {
       `listen ${JSON.stringify(url)}: maxConnections: expected a whole number from 1 to 1,000,000, found ${describe(maxConnections)}`,
     )
   }
-  return parseUrl(url, maxConnections as number | undefined)
+  if (address !== undefined && typeof address !== "string")
+    throw new ListenInvalid(
+      `listen ${JSON.stringify(url)}: address: expected an address like "10.0.0.5", found ${describe(address)}`,
+    )
+  return parseUrl(url, maxConnections as number | undefined, address)
 }
 
-function parseUrl(url: string, maxConnections: number | undefined): ListenEntry[] {
-  if (url.startsWith("unix:")) return [unixEntry(url, maxConnections)]
+const SCHEMES: readonly string[] = ["tcp", "tls", "postgres"] satisfies Scheme[]
+
+function parseUrl(url: string, maxConnections: number | undefined, address: string | undefined): ListenEntry[] {
+  if (url.startsWith("unix:")) {
+    if (address !== undefined) throw invalid(url, "a socket path has no address")
+    return [unixEntry(url, maxConnections)]
+  }
   const match = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/i.exec(url)
   const scheme = match?.[1]!.toLowerCase()
-  if (scheme === "tls" || scheme === "postgres")
-    throw invalid(url, `${scheme}:// listeners come with TLS support; this version serves tcp:// and unix:`)
-  if (match === null || scheme !== "tcp") {
+  if (match === null || !SCHEMES.includes(scheme!)) {
     const near = /^(\[[^\]]*\]|[^\s/:]*):\d+(-\d+)?$/.test(url)
       ? `tcp://${url}`
       : scheme === undefined
         ? undefined
-        : `tcp://${match?.[2]}`
+        : `${/^(https|ssl|sni)$/.test(scheme) ? "tls" : /^(postgresql|pg)$/.test(scheme) ? "postgres" : "tcp"}://${match?.[2]}`
     throw invalid(
       url,
-      `expected tcp://address:port or unix:/path${near === undefined ? "" : `; did you mean ${JSON.stringify(near)}?`}`,
+      `expected tcp://address:port, tls://name:port, postgres://name:port or unix:/path${near === undefined ? "" : `; did you mean ${JSON.stringify(near)}?`}`,
     )
   }
   const split = splitHostPort(match[2]!)
   if (split === undefined || split.port === "")
-    throw invalid(url, 'expected a port, like "tcp://:5432" or "tcp://127.0.0.1:5432"')
+    throw invalid(url, `expected a port, like "${scheme}://:5432" or "${scheme}://127.0.0.1:5432"`)
   const ports = parsePorts(url, split.port)
-  return addresses(url, split.host, split.bracketed).flatMap((address) =>
+  const pattern = scheme === "tcp" ? undefined : patternOf(url, split)
+  if (address !== undefined && split.host !== "" && pattern === undefined)
+    throw invalid(url, `address ${JSON.stringify(address)}: the URL names an address already`)
+  const hosts =
+    address !== undefined
+      ? addresses(url, address, address.includes(":"))
+      : pattern !== undefined
+        ? ["*"]
+        : addresses(url, split.host, split.bracketed)
+  return hosts.flatMap((host) =>
     ports.map((port) => ({
-      url: `tcp://${formatHostPort(address === "*" ? "" : address, port)}`,
-      bind: { kind: "tcp", address, port } as const,
+      url: `${scheme}://${pattern === undefined ? formatHostPort(host === "*" ? "" : host, port) : `${pattern}:${port}`}`,
+      scheme: scheme as Scheme,
+      pattern,
+      bind: { kind: "tcp", address: host, port } as const,
       maxConnections,
     })),
+  )
+}
+
+/** The server names of a `tls://` or `postgres://` URL; `undefined` where it has an address or nothing. */
+function patternOf(url: string, { host, bracketed }: { host: string; bracketed: boolean }): string | undefined {
+  if (host === "" || bracketed || parseIp(host) !== undefined) return undefined
+  const pattern = host.toLowerCase().replace(/\.$/, "")
+  if (isHostName(pattern.startsWith("*.") ? pattern.slice(2) : pattern)) return pattern
+  if (pattern === "*") throw invalid(url, 'leave the name out to match every one, like "tls://:443"')
+  if (pattern.includes("*"))
+    throw invalid(url, `${JSON.stringify(host)}: a "*" stands for whole labels at the start, like "*.example.com"`)
+  if (/[^\x00-\x7f]/.test(pattern))
+    throw invalid(url, `${JSON.stringify(host)}: clients send international names in their ASCII form (xn--...)`)
+  throw invalid(
+    url,
+    `${JSON.stringify(host)} is neither a server name nor an address: IPv4 is four decimal numbers without leading zeros, IPv6 stands in brackets`,
   )
 }
 
@@ -155,7 +203,7 @@ function unixEntry(url: string, maxConnections: number | undefined): ListenEntry
     throw invalid(url, "expected an absolute path, like unix:/run/tidegate/db.sock")
   if (new TextEncoder().encode(path).length > UNIX_PATH_BYTES)
     throw invalid(url, `a socket path holds at most ${UNIX_PATH_BYTES} bytes`)
-  return { url: `unix:${path}`, bind: { kind: "unix", path }, maxConnections }
+  return { url: `unix:${path}`, scheme: "tcp", pattern: undefined, bind: { kind: "unix", path }, maxConnections }
 }
 
 function invalid(url: string, why: string): ListenInvalid {

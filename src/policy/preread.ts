@@ -1,5 +1,6 @@
-// What reading ahead of the decision may cost, and how it fails. Each failure knows its close reason, so that a
+// What reading ahead of the decision, or ending TLS, may cost, and how it fails. Each failure knows its close reason, so that a
 // policy which does not catch it still ends the connection under the right name.
+import { HandshakeFailed } from "./terminate.ts"
 
 /** 16 KiB: what a policy may ask for; a post-quantum ClientHello is about 1.7 KB, the largest seen 11 KB. */
 export const PREREAD_LIMIT = 16_384
@@ -19,15 +20,27 @@ export class PrereadTooLarge extends Error {
   readonly closeReason = "preread-too-large"
 }
 
+/** What began as a TLS hello cannot become a valid one. */
+export class HelloInvalid extends Error {
+  override readonly name = "HelloInvalid"
+  readonly closeReason = "hello-invalid"
+}
+
+/** 300 milliseconds: a client that says nothing for that long waits for the server to speak first. */
+export const PROTOCOL_SILENCE = 300
+
+const FAILURES = [PrereadTimeout, PrereadTooLarge, HelloInvalid, HandshakeFailed]
+type Failure = InstanceType<(typeof FAILURES)[number]>
+
 /** Wrapped this deep an error is another one's: each `Effect.tryPromise` or `new Error(..., { cause })` adds one. */
 const DEEPEST_CAUSE = 4
 
-/** The close reason of a failure to read ahead, also when the policy wrapped it as the `cause` of its own error. */
-export function prereadFailure(error: unknown): "preread-timeout" | "preread-too-large" | undefined {
+/** The close reason of a failure that is the client's, also when the policy wrapped it as the `cause` of its own error. */
+export function prereadFailure(error: unknown): Failure["closeReason"] | undefined {
   try {
     let current = error
     for (let depth = 0; depth <= DEEPEST_CAUSE && current instanceof Error; depth++) {
-      if (current instanceof PrereadTimeout || current instanceof PrereadTooLarge) return current.closeReason
+      if (FAILURES.some((failure) => current instanceof failure)) return (current as Failure).closeReason
       current = current.cause
     }
     return undefined

@@ -1,39 +1,50 @@
 // A connection made from facts, for tests and `tidegate explain`. Nothing is opened and nothing ever waits:
 // what the client would still have to send never comes.
-import { formatIp, parseIp, type Ip } from "./address.ts"
+import type { ClientHello, Protocol } from "../protocol/index.ts"
+import { formatHostPort, formatIp, parseIp, type Ip } from "./address.ts"
 import { inlineCidrs, type CidrSet } from "./cidr.ts"
-import type { Client, Connection, Endpoint, PeekOptions } from "./connection.ts"
+import type { Client, Connection, Endpoint, PeekOptions, PostgresStart, ProtocolOptions } from "./connection.ts"
+import type { Decision } from "./decision.ts"
 import { milliseconds } from "./duration.ts"
-import { identity, parseListen, type ListenEntry } from "./listen.ts"
+import { checkFacts, FactsInvalid, type HelloFacts, type PostgresFacts } from "./first-bytes.ts"
+import { identity, parseListen, type ListenEntry, type Scheme } from "./listen.ts"
 import { LogFields } from "./log-fields.ts"
-import { peekSize, PREREAD_DEADLINE, PrereadTimeout } from "./preread.ts"
-import { didYouMean } from "./suggest.ts"
+import { peekSize, PREREAD_DEADLINE, PrereadTimeout, PROTOCOL_SILENCE } from "./preread.ts"
+import { SimulatedClient, type Objection } from "./simulated-client.ts"
+import { checkServes, sentBy, startAt, type Refused } from "./simulated-start.ts"
+import { checkTlsFacts, type CertificateFacts, type TerminatedFacts } from "./simulated-tls.ts"
 import { parsePort, splitHostPort } from "./target.ts"
+import type { Terminated, TerminateOptions } from "./terminate.ts"
 
-/** A TLS hello, for policies that will look at one; this version shows policies no `connection.tls`. */
-export interface HelloFacts {
-  readonly sni?: string
-  readonly alpn?: readonly string[]
-}
+export { FactsInvalid, type HelloFacts, type PostgresFacts } from "./first-bytes.ts"
+export type { Refused } from "./simulated-start.ts"
+export type { CertificateFacts, TerminatedFacts } from "./simulated-tls.ts"
 
-/** Who connects where, and what the client has sent. */
+/** Who connects where, and what the client sends. */
 export interface Facts {
   /** The client: `"203.0.113.9"`, `"203.0.113.9:4711"` or `"[2001:db8::1]:4711"`. Left out on a `unix:` listener. */
   readonly from?: string
-  /** The listener that it connects to: `"tcp://:5432"`, `"tcp://127.0.0.1:5432"` or `"unix:/run/x.sock"`. */
+  /**
+   * The listener that it connects to: `"tcp://:5432"`, `"tcp://127.0.0.1:5432"`, `"unix:/run/x.sock"`; a name in
+   * `"tls://db.example.com:443"` or `"postgres://db.example.com:5432"` is the one that the client asks for.
+   */
   readonly to: string
+  /** The client speaks TLS, with this hello. @default on a `tls://` listener one that asks for the name in `to` */
   readonly tls?: HelloFacts
-  /** What the client has sent before it waits for an answer. @default nothing */
+  /** The client speaks PostgreSQL, and starts like this. */
+  readonly postgres?: PostgresFacts
+  /** What the client has sent before it waits for an answer, a TLS hello too. @default nothing, or what `tls` and `postgres` say */
   readonly bytes?: string | Uint8Array
-  /** Whether the client has sent its FIN after `bytes`: then `peek` gives fewer. @default false */
+  /** What the client sends inside TLS, once that is terminated. @default nothing; the start that `postgres` says */
+  readonly plain?: string | Uint8Array
+  /** The certificate that the client presents when `terminate` asks for one. @default none */
+  readonly clientCertificate?: CertificateFacts
+  /** What `terminate` gives, where it is not what the hello and the policy's options agree on. */
+  readonly terminated?: TerminatedFacts
+  /** Whether the client has sent its FIN after `bytes` and `plain`: then `peek` gives fewer. @default false */
   readonly closed?: boolean
   /** When it connects. @default now */
   readonly at?: Date
-}
-
-/** Thrown for facts that make no connection; the message names the fact. */
-export class FactsInvalid extends Error {
-  override readonly name = "FactsInvalid"
 }
 
 /** A simulated connection and the strings that its policies pull. */
@@ -42,11 +53,31 @@ export interface Simulated {
   readonly log: LogFields
   /** Aborts `connection.signal`. */
   readonly abort: (reason: unknown) => void
+  /** Set where the gateway closes the connection without asking anybody. */
+  readonly refused: Refused | undefined
+  /** What speaks against a decision at this moment, or against that there is none. */
+  readonly objection: (decision: Decision | undefined) => Objection | undefined
+  /** Whether the client's TLS ends here. */
+  readonly isTerminated: () => boolean
 }
+
+/** The listener that a connection meets. */
+export type Met = Connection["listener"] & { readonly scheme: Scheme }
 
 /** A client port where the facts name none: the first of the ephemeral range of RFC 6335. */
 const CLIENT_PORT = 49_152
-const FACTS = ["from", "to", "tls", "bytes", "closed", "at"] as const
+const FACTS = [
+  "from",
+  "to",
+  "tls",
+  "postgres",
+  "bytes",
+  "plain",
+  "clientCertificate",
+  "terminated",
+  "closed",
+  "at",
+] as const
 
 let count = 0
 
@@ -55,33 +86,43 @@ let count = 0
  * @param met the listener that serves `facts.to`, where it is known: its address may be a wildcard
  * @throws FactsInvalid
  */
-export function simulate(facts: Facts, met?: Connection["listener"]): Simulated {
-  for (const name of Object.keys(facts)) {
-    if (!(FACTS as readonly string[]).includes(name))
-      throw new FactsInvalid(`there is no fact ${JSON.stringify(name)}${didYouMean(name, FACTS)}`)
-  }
+export function simulate(facts: Facts, met?: Met): Simulated {
+  checkFacts("", facts, FACTS)
+  checkTlsFacts(facts.clientCertificate, facts.terminated)
   const at = facts.at ?? new Date()
   if (!(at instanceof Date) || Number.isNaN(at.getTime())) throw new FactsInvalid("at: expected a valid Date")
-  const sent = bytesOf(facts.bytes)
-  const listener = listenerOf(facts.to)
-  const from = listener.bind.kind === "unix" ? undefined : clientOf(facts.from)
+  const to = listenerOf(facts.to)
+  const sent = sentBy(facts, to)
+  const scheme = met?.scheme ?? to.scheme
+  const start = startAt(scheme, sent)
+  if (start.refused === undefined && scheme !== "tcp") checkServes(to, start)
+  const from = to.bind.kind === "unix" ? undefined : clientOf(facts.from)
   const controller = new AbortController()
   const log = new LogFields()
+  const said = new SimulatedClient(facts, scheme, sent, start)
   const connection = new SimulatedConnection(
     {
       client: client(from),
       server:
-        listener.bind.kind === "unix"
+        to.bind.kind === "unix"
           ? { address: undefined, port: undefined }
-          : { address: serverAddress(listener.bind.address, from!.ip), port: listener.bind.port },
-      listener: met ?? { name: identity(listener.bind, "").replace(/^tcp:/, ""), url: listener.url },
+          : { address: serverAddress(to.bind.address, from!.ip), port: to.bind.port },
+      listener: met === undefined ? listenerAt(to) : { name: met.name, url: met.url },
       openedAt: at,
       signal: controller.signal,
+      postgres: start.postgres,
     },
-    { bytes: sent, closed: facts.closed === true },
+    said,
     log,
   )
-  return { connection, log, abort: (reason) => controller.abort(reason) }
+  return {
+    connection,
+    log,
+    abort: (reason) => controller.abort(reason),
+    refused: start.refused,
+    objection: (decision) => said.objection(decision),
+    isTerminated: () => said.isTerminated,
+  }
 }
 
 /** A class, as the data path's is: what a policy takes off its connection fails in a test too. */
@@ -91,15 +132,16 @@ class SimulatedConnection implements Connection {
   readonly server: Endpoint
   readonly listener: Connection["listener"]
   readonly openedAt: Date
+  readonly postgres: PostgresStart | undefined
   readonly vars = new Map<string, unknown>()
   readonly signal: AbortSignal
   readonly dryRun = true
-  readonly #sent: { readonly bytes: Uint8Array; readonly closed: boolean }
+  readonly #client: SimulatedClient
   readonly #log: LogFields
 
   constructor(
-    known: Pick<Connection, "client" | "server" | "listener" | "openedAt" | "signal">,
-    sent: { readonly bytes: Uint8Array; readonly closed: boolean },
+    known: Pick<Connection, "client" | "server" | "listener" | "openedAt" | "signal" | "postgres">,
+    client: SimulatedClient,
     log: LogFields,
   ) {
     this.client = known.client
@@ -107,12 +149,17 @@ class SimulatedConnection implements Connection {
     this.listener = known.listener
     this.openedAt = known.openedAt
     this.signal = known.signal
-    this.#sent = sent
+    this.postgres = known.postgres
+    this.#client = client
     this.#log = log
   }
 
+  get tls(): ClientHello | undefined {
+    return this.#client.hello
+  }
+
   async peek(n: number, options: PeekOptions = {}): Promise<Uint8Array> {
-    const { bytes, closed } = this.#sent
+    const { bytes, closed } = this.#client
     const size = peekSize(n)
     const within = options.within === undefined ? PREREAD_DEADLINE : milliseconds(options.within, "peek: within")
     // A copy: what a policy does to its bytes is not what the upstream gets.
@@ -120,22 +167,30 @@ class SimulatedConnection implements Connection {
     throw new PrereadTimeout(`the client sent ${bytes.length} of ${size} bytes within ${within} ms`)
   }
 
+  async hello(): Promise<ClientHello | undefined> {
+    return this.#client.readHello()
+  }
+
+  async protocol(options: ProtocolOptions = {}): Promise<Protocol | undefined> {
+    milliseconds(options.silence ?? PROTOCOL_SILENCE, "protocol: silence")
+    return this.#client.protocol()
+  }
+
+  async terminate(options?: TerminateOptions): Promise<Terminated> {
+    return this.#client.terminate(options)
+  }
+
   log(fields: Record<string, unknown>): void {
     this.#log.add(fields)
   }
 }
 
-function bytesOf(bytes: unknown): Uint8Array {
-  if (bytes === undefined) return new Uint8Array()
-  if (typeof bytes === "string") return new TextEncoder().encode(bytes)
-  if (bytes instanceof Uint8Array) return bytes.slice()
-  throw new FactsInvalid("bytes: expected a text or a Uint8Array")
-}
-
 /** The one listener that a URL names; `localhost` is its IPv4 address. @throws FactsInvalid */
 export function listenerOf(to: unknown): ListenEntry {
   if (typeof to !== "string")
-    throw new FactsInvalid('to: expected the listener, like "tcp://:5432" or "unix:/run/x.sock"')
+    throw new FactsInvalid(
+      'to: expected the listener, like "tcp://:5432", "tls://db.example.com:443" or "unix:/run/x.sock"',
+    )
   let entries: readonly ListenEntry[]
   try {
     entries = parseListen(to)
@@ -146,6 +201,13 @@ export function listenerOf(to: unknown): ListenEntry {
   if (entry.bind.kind === "tcp" && (entry.bind.port === 0 || entries.some((e) => portOf(e) !== portOf(entry))))
     throw new FactsInvalid(`to: ${JSON.stringify(to)}: expected one port from 1 to 65535`)
   return entry
+}
+
+/** As its policies see it: server names are left out, a listener may have many. */
+function listenerAt({ bind, scheme, url }: ListenEntry): Connection["listener"] {
+  const name = identity(bind, "").replace(/^tcp:/, "")
+  if (bind.kind === "unix") return { name, url }
+  return { name, url: `${scheme}://${formatHostPort(bind.address === "*" ? "" : bind.address, bind.port)}` }
 }
 
 function portOf(entry: ListenEntry): number | undefined {
