@@ -1,6 +1,6 @@
 # The gateway as an image: Bun, the sources, nothing else. Runs as a numeric user, needs no writable file system.
 #   docker build -t tidegate .
-#   docker run -v ./policies:/policies -p 5432:5432 tidegate
+#   docker run -v ./policies:/policies -v ./certs:/certs:ro -p 5432:5432 tidegate
 ARG BASE=debian:bookworm-slim
 
 FROM ${BASE} AS build
@@ -17,6 +17,8 @@ RUN rm -rf node_modules/effect/src node_modules/effect/ai-docs node_modules/.cac
  && find node_modules -name '*.map' -delete
 COPY src src
 COPY policies/hello.ts /policies/hello.ts
+# Where certificates are looked for unless --certs names another folder.
+RUN ln -s /certs certs
 # In a container 127.0.0.1 is reachable from nowhere.
 RUN sed -i 's#tcp://127\.0\.0\.1:9000#tcp://:9000#' /policies/hello.ts \
  && chmod -R u=rwX,go=rX /app /policies

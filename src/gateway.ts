@@ -3,6 +3,7 @@
 import { Cause, Effect, Exit, Option, type Scope } from "effect"
 import manifest from "../package.json" with { type: "json" }
 import { ControlFailed, openControl, type Status } from "./admin/control.ts"
+import { openCertificates, type CertificateOptions } from "./certificates.ts"
 import { renderDiagnostic, type Diagnostic } from "./config/diagnostic.ts"
 import { Loader } from "./config/loader.ts"
 import type { Snapshot } from "./config/snapshot.ts"
@@ -22,6 +23,7 @@ export interface GatewayOptions {
   readonly control: string | undefined
   readonly settings: Settings
   readonly format: "json" | "pretty"
+  readonly certificates: CertificateOptions
 }
 
 /** The start failed: the messages say why. `exitCode` 2: the policies; 1: what they ask of this machine. */
@@ -96,6 +98,10 @@ export const gateway = (
     const loaded = yield* Effect.promise(() => loader.load())
     if (loaded.problems.length > 0) return yield* Effect.fail(new StartFailed(2, loaded.problems.map(render)))
 
+    const certificates = yield* Effect.mapError(
+      openCertificates(options.certificates, log),
+      (message) => new StartFailed(2, [`certificates: ${message}`]),
+    )
     const resolver = new Resolver()
     const path = makeDataPath(options.settings, {
       closed: events.wanted ? (summary) => events.closed(summary) : undefined,
@@ -108,6 +114,9 @@ export const gateway = (
       resolve: (host) => resolver.resolve(host),
       ownAddress: (ip, port) => listeners.ownAddress(ip, port),
       ownPath: (file) => listeners.ownPath(file),
+      certificates: certificates.choose,
+      clientCertificate: async (certificate) =>
+        (await import("./tls/client-certificate.ts")).clientCertificate(certificate),
     })
     const listeners: Listeners = yield* Effect.acquireRelease(
       Effect.sync(
@@ -184,6 +193,7 @@ export const gateway = (
       while (state.due !== undefined && !state.draining) {
         const retryFailed = state.due === "retry"
         state.due = undefined
+        if (retryFailed) await certificates.reload()
         const { snapshot, changed, loading, problems } = await loader.load({ retryFailed })
         if (state.draining) return
         failures.report(problems.map(render), loading.map(render))
@@ -217,6 +227,12 @@ export const gateway = (
           active,
         })),
         files: snapshot?.files ?? [],
+        certificates: certificates.identities().map(({ file, names, addresses, algorithm, notAfter }) => ({
+          file,
+          names: [...names, ...addresses],
+          algorithm,
+          expires: notAfter.toISOString(),
+        })),
         events: { dropped: events.dropped },
       }
     }

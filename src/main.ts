@@ -29,6 +29,7 @@ const serve = Command.make("serve", serveFlags, (flags) =>
           maxConnections: Option.getOrUndefined(flags.maxConnections),
           policyDeadline: Option.getOrUndefined(flags.policyDeadline),
           control: Option.getOrUndefined(flags.control),
+          certs: Option.getOrUndefined(flags.certs),
         }),
     ),
   ),
@@ -61,7 +62,17 @@ const explain = Command.make(
     ),
     to: Flag.String("to").pipe(
       Flag.withMetavar("LISTENER"),
-      Flag.withDescription("Where it connects: tcp://:5432, tcp://127.0.0.1:5432 or unix:/run/x.sock"),
+      Flag.withDescription("Where it connects: tcp://127.0.0.1:5432, tls://db.example.com:443 or unix:/run/x.sock"),
+    ),
+    sni: Flag.String("sni").pipe(
+      Flag.withMetavar("NAME"),
+      Flag.withDescription("The server name that its TLS hello asks for (default: the name in --to)"),
+      Flag.optional,
+    ),
+    alpn: Flag.String("alpn").pipe(
+      Flag.withMetavar("PROTOCOLS"),
+      Flag.withDescription("The application protocols that its hello offers: h2,http/1.1"),
+      Flag.optional,
     ),
     bytes: Flag.String("bytes").pipe(
       Flag.withMetavar("FILE"),
@@ -74,6 +85,8 @@ const explain = Command.make(
       (await import("./cli/explain.ts")).explain({
         ...flags,
         from: Option.getOrUndefined(flags.from),
+        sni: Option.getOrUndefined(flags.sni),
+        alpn: Option.getOrUndefined(flags.alpn),
         bytes: Option.getOrUndefined(flags.bytes),
       }),
     ),

@@ -16,6 +16,8 @@ export interface ListenerStatus {
   readonly error?: string | undefined
   /** The policy files that name it. */
   readonly files: readonly string[]
+  /** The server names that it serves, and the first of them; `undefined` where no hello is read. */
+  readonly names?: { readonly count: number; readonly first: readonly string[] } | undefined
   /** Connections that are open. */
   readonly active: number
 }
@@ -28,6 +30,16 @@ export interface FileStatus {
 }
 
 /** What `tidegate status` shows. */
+/** A certificate of the store. */
+export interface CertificateStatus {
+  /** Relative to the folder of certificates. */
+  readonly file: string
+  readonly names: readonly string[]
+  readonly algorithm: string
+  /** ISO 8601. */
+  readonly expires: string
+}
+
 export interface Status {
   readonly pid: number
   readonly version: string
@@ -41,6 +53,7 @@ export interface Status {
   readonly connections: { readonly active: number; readonly max: number; readonly accepted: number }
   readonly listeners: readonly ListenerStatus[]
   readonly files: readonly FileStatus[]
+  readonly certificates: readonly CertificateStatus[]
   readonly events: { readonly dropped: number }
 }
 

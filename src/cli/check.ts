@@ -3,9 +3,11 @@ import { join } from "node:path"
 import { byName } from "../config/compile.ts"
 import { renderDiagnostic, type Diagnostic } from "../config/diagnostic.ts"
 import { policyFiles } from "../config/folder.ts"
-import type { Snapshot } from "../config/snapshot.ts"
+import { nameGroups, type NameGroup } from "../config/served-names.ts"
+import type { ListenerPlan, Snapshot } from "../config/snapshot.ts"
 import { printable } from "../observe/printable.ts"
 import { open } from "./load.ts"
+import { shownNames } from "./names.ts"
 import { complain, counted, paintErr, paintOut, say, UNUSABLE } from "./say.ts"
 
 /** Gives the exit code: 0, or 2 when anything is wrong. */
@@ -38,10 +40,26 @@ async function typeProblems(folder: string, found: readonly Diagnostic[]): Promi
 function summarise({ listeners, policies }: Snapshot): void {
   if (policies.length === 0) return
   say(`${counted(policies.length, "policy", "policies")} on ${counted(listeners.size, "listener")}`)
-  const urls = [...listeners.values()].map(({ url }) => printable(url))
-  const width = Math.max(...urls.map((url) => url.length))
-  for (const [i, plan] of [...listeners.values()].entries()) {
-    const asked = plan.policies.map(({ file }) => printable(file)).join(", then ")
-    say(`  ${paintOut("bold", urls[i]!.padEnd(width))}  asks ${asked}`)
+  const width = Math.max(...[...listeners.values()].map(({ url }) => printable(url).length))
+  for (const plan of listeners.values()) {
+    const url = paintOut("bold", printable(plan.url).padEnd(width))
+    const groups = nameGroups(plan)
+    if (groups.every(({ patterns }) => patterns[0] === undefined))
+      say(`  ${url}  asks ${asked(plan.policies.map(({ file }) => file))}`)
+    else {
+      say(`  ${url}  asks by server name`)
+      for (const line of nameLines(plan, groups)) say(`    ${line}`)
+    }
   }
+}
+
+function nameLines(plan: ListenerPlan, groups: readonly NameGroup[]): string[] {
+  const everywhere = plan.policies.filter(({ listen }) => listen === undefined).map(({ file }) => file)
+  const names = groups.map(({ patterns }) => shownNames(patterns))
+  const width = Math.max(...names.map((shown) => shown.length))
+  return groups.map(({ files }, i) => `${names[i]!.padEnd(width)}  asks ${asked([...files, ...everywhere])}`)
+}
+
+function asked(files: readonly string[]): string {
+  return files.map((file) => printable(file)).join(", then ")
 }

@@ -3,40 +3,46 @@
 import { readFile } from "node:fs/promises"
 import { renderDiagnostic } from "../config/diagnostic.ts"
 import type { Loader } from "../config/loader.ts"
+import { nameGroups } from "../config/served-names.ts"
 import type { ListenerPlan, PolicyVersion } from "../config/snapshot.ts"
-import { span } from "../observe/events.ts"
 import { printable, printableJson } from "../observe/printable.ts"
 import { formatHostPort } from "../policy/address.ts"
 import { ask, type Outcome } from "../policy/ask.ts"
-import type { Body, Decision, Route } from "../policy/decision.ts"
-import { FactsInvalid, listenerOf, simulate, type Simulated } from "../policy/simulated.ts"
+import type { Connection } from "../policy/connection.ts"
+import { FactsInvalid, listenerOf, simulate, type Facts, type Simulated } from "../policy/simulated.ts"
+import { consequence, refused, type Situation } from "./consequence.ts"
 import { open, type Opened } from "./load.ts"
-import { complain, counted, fail, paintErr, paintOut, say, UNUSABLE } from "./say.ts"
+import { shownNames } from "./names.ts"
+import { complain, fail, paintErr, paintOut, say, UNUSABLE } from "./say.ts"
 
 export interface ExplainOptions {
   readonly folder: string
   /** The client. Left out on a unix: listener. */
   readonly from: string | undefined
   readonly to: string
+  /** The server name that the client asks for. */
+  readonly sni: string | undefined
+  /** The application protocols that it offers, with commas between them. */
+  readonly alpn: string | undefined
   /** A file with what the client sends first. */
   readonly bytes: string | undefined
 }
 
 /** Gives the exit code: 0 when the connection is explained, whatever becomes of it. */
 export async function explain(options: ExplainOptions): Promise<number> {
-  const { bytes, folder, from, to } = options
+  const { bytes, folder, to } = options
   let sent: Uint8Array | undefined
   try {
     sent = bytes === undefined ? undefined : await readFile(bytes)
   } catch (error) {
     return fail(`--bytes: ${error instanceof Error ? error.message : String(error)}`)
   }
-  const facts = { to, ...(from === undefined ? {} : { from }), ...(sent === undefined ? {} : { bytes: sent }) }
+  const facts = factsOf(options, sent)
   let family: string
   try {
     family = simulate(facts).connection.client.family
   } catch (error) {
-    if (error instanceof FactsInvalid) return fail(`--${error.message}`)
+    if (error instanceof FactsInvalid) return fail(`--${error.message.replace(/^tls: /, "")}`)
     throw error
   }
   const opened = await open(folder)
@@ -48,7 +54,21 @@ export async function explain(options: ExplainOptions): Promise<number> {
   const plans = [...opened.snapshot.listeners.values()]
   const plan = listenerFor(plans, to, family)
   if (plan === undefined) return nobodyListens(plans, to)
-  return explainAt(opened, plan, simulate(facts, { name: plan.name, url: plan.url }))
+  return explainAt(opened, plan, simulate(facts, plan))
+}
+
+function factsOf({ alpn, from, sni, to }: ExplainOptions, bytes: Uint8Array | undefined): Facts {
+  const protocols = alpn?.split(",").map((name) => name.trim())
+  const tls = {
+    ...(sni === undefined ? {} : { sni }),
+    ...(protocols === undefined ? {} : { alpn: protocols }),
+  }
+  return {
+    to,
+    ...(from === undefined ? {} : { from }),
+    ...(bytes === undefined ? {} : { bytes }),
+    ...(sni === undefined && alpn === undefined ? {} : { tls }),
+  }
 }
 
 /**
@@ -71,26 +91,41 @@ function listenerFor(plans: readonly ListenerPlan[], to: string, family: string)
 function nobodyListens(plans: readonly ListenerPlan[], to: string): number {
   const code = fail(`nothing listens on ${to}`)
   complain("The listeners are:")
-  for (const { files, url } of plans)
-    complain(`  ${printable(url)}  (${files.map((file) => printable(file)).join(", ")})`)
+  for (const plan of plans) complain(`  ${printable(plan.url)}  (${listed(plan.files, ", ")})`)
   return code
 }
 
+function listed(files: readonly string[], between: string): string {
+  return files.map((file) => printable(file)).join(between)
+}
+
 async function explainAt({ loader, watchdog }: Opened, plan: ListenerPlan, simulated: Simulated): Promise<number> {
-  const { abort, connection, log } = simulated
+  const { connection, log, refused: before } = simulated
   const { client, server } = connection
   const who = client.address === undefined ? "a client" : shownEndpoint(client)
-  say(`${who} connects to ${server.address === undefined ? printable(plan.url) : shownEndpoint(server)}`)
   say(
-    `listener ${paintOut("bold", printable(plan.url))} asks ${plan.policies.map(({ file }) => printable(file)).join(", then ")}\n`,
+    `${who} connects to ${server.address === undefined ? printable(plan.url) : shownEndpoint(server)}${saying(connection)}`,
+  )
+  if (before !== undefined) {
+    const said = before.alert === undefined ? "" : `send the TLS alert ${before.alert} and `
+    say(`listener ${paintOut("bold", printable(plan.url))} asks nobody: ${printable(before.message)}\n`)
+    say(`The gateway would ${said}${paintOut("red", "close the connection")}: ${before.reason}.`)
+    return 0
+  }
+  const asked = plan.names === undefined ? plan.policies : plan.names.find(connection.tls?.sni)
+  if (asked === undefined) return nobodyIsAsked(plan, connection)
+  say(
+    `listener ${paintOut("bold", printable(plan.url))} asks ${listed(
+      asked.map(({ file }) => file),
+      ", then ",
+    )}\n`,
   )
   const { outcome, said } = await ask(
-    plan.policies.map((policy) => ({ ...policy, connect: watched(policy, watchdog) })),
-    connection,
-    abort,
+    asked.map((policy) => ({ ...policy, connect: watched(policy, watchdog) })),
+    simulated,
   )
-  const width = Math.max(...plan.policies.map(({ file }) => file.length))
-  for (const [i, policy] of plan.policies.entries()) {
+  const width = Math.max(...asked.map(({ file }) => file.length))
+  for (const [i, policy] of asked.entries()) {
     const one = said[i]
     const answer =
       one === undefined ? paintOut("dim", "not asked") : one.answer === undefined ? "failed" : one.answer.action
@@ -100,13 +135,49 @@ async function explainAt({ loader, watchdog }: Opened, plan: ListenerPlan, simul
   }
   const logged = log.all()
   if (logged.length > 0) say(`\nlogged: ${logged.map((fields) => printableJson(JSON.stringify(fields))).join(" ")}`)
-  say(`\n${told(outcome, positionOf(outcome, loader, plan))}`)
+  const situation = await situationOf(plan, simulated)
+  say(`\n${consequence(outcome, situation, positionOf(outcome, loader, asked))}`)
   return 0
 }
 
-function positionOf(outcome: Outcome, loader: Loader, plan: ListenerPlan): string | undefined {
+/** What the client has said of itself before the policies are asked. */
+function saying({ postgres, tls }: Connection): string {
+  if (tls !== undefined) {
+    const alpn = tls.alpn.length === 0 ? "" : `, offering ${tls.alpn.map((name) => printable(name)).join(", ")}`
+    return `${tls.sni === undefined ? ", speaking TLS to no name" : `, asking for ${printable(tls.sni)}`}${alpn}`
+  }
+  if (postgres?.kind === "cancel") return ", to cancel a query"
+  return postgres === undefined ? "" : ", speaking PostgreSQL in plain text"
+}
+
+function nobodyIsAsked(plan: ListenerPlan, connection: Connection): number {
+  const { postgres, tls } = connection
+  say(`listener ${paintOut("bold", printable(plan.url))} asks nobody: no name matches. It serves`)
+  for (const { files, patterns } of nameGroups(plan)) say(`  ${shownNames(patterns)}  (${listed(files, ", ")})`)
+  const situation = {
+    hello: tls !== undefined,
+    terminated: false,
+    postgres: plan.scheme === "postgres" && postgres?.kind === "startup",
+    protocol: undefined,
+  }
+  say(`\nThe gateway would ${refused("no-policy", situation)}.`)
+  return 0
+}
+
+async function situationOf(plan: ListenerPlan, { connection, isTerminated }: Simulated): Promise<Situation> {
+  const terminated = isTerminated()
+  const { postgres, tls } = connection
+  return {
+    hello: tls !== undefined,
+    terminated,
+    postgres: plan.scheme === "postgres" && (terminated || postgres?.kind === "startup"),
+    protocol: (await connection.protocol().catch(() => undefined))?.protocol,
+  }
+}
+
+function positionOf(outcome: Outcome, loader: Loader, policies: readonly PolicyVersion[]): string | undefined {
   if (outcome.kind !== "failed") return undefined
-  const asked = plan.policies.find(({ file }) => file === outcome.file)
+  const asked = policies.find(({ file }) => file === outcome.file)
   return loader.attribute(outcome.cause, asked)?.position
 }
 
@@ -125,62 +196,4 @@ function watched(policy: PolicyVersion, watchdog: Opened["watchdog"]): PolicyVer
 
 function shownEndpoint({ address, port }: { address: string | undefined; port: number | undefined }): string {
   return formatHostPort(address ?? "", port ?? 0)
-}
-
-function told(outcome: Outcome, position: string | undefined): string {
-  switch (outcome.kind) {
-    case "no-decision":
-      return `Every policy passed. The gateway would ${paintOut("red", "close the connection")}: no-decision.`
-    case "failed": {
-      const where = position === undefined ? "" : ` at ${printable(position)}`
-      const why = outcome.message
-        .split("\n")
-        .map((line) => printable(line))
-        .join("\n  ")
-      return `${printable(outcome.file)} failed${where}: ${why}\nThe gateway would ${paintOut("red", "close the connection")}: ${outcome.reason}.`
-    }
-    case "decision":
-      return `The gateway would ${carriedOut(outcome.decision)}.`
-  }
-}
-
-function carriedOut(decision: Decision): string {
-  switch (decision.action) {
-    case "route":
-      return routed(decision)
-    case "deny": {
-      const how = decision.reset === true ? "reset (RST)" : "close (FIN)"
-      const reason = decision.reason === undefined ? "" : `: ${printable(decision.reason)}`
-      return `${paintOut("red", `${how} the connection`)}${after(decision.delay)} without dialling${reason}`
-    }
-    case "respond":
-      return `${paintOut("green", "answer")}${after(decision.delay)} with ${shownBody(decision.body)}, and close`
-  }
-}
-
-function routed(route: Route): string {
-  const weighted = route.targets.some(({ weight }) => weight !== undefined)
-  const targets = route.targets.map(
-    ({ url, weight = 1 }) => `${printable(url)}${weighted ? ` (weight ${weight})` : ""}`,
-  )
-  const order = weighted ? `one of ${targets.join(", ")}` : targets.join(", then ")
-  const options = (["connectTimeout", "idleTimeout", "maxDuration"] as const).flatMap((name) =>
-    route[name] === undefined ? [] : [`${name} ${span(route[name])}`],
-  )
-  if (route.retries !== undefined) options.push(`retries ${route.retries}`)
-  const otherwise = route.otherwise === undefined ? "" : `;\nif none can be reached, ${carriedOut(route.otherwise)}`
-  return `${paintOut("green", "relay")} to ${order}${options.length === 0 ? "" : ` (${options.join(", ")})`}${otherwise}`
-}
-
-function after(delay: number | undefined): string {
-  return delay === undefined || delay === 0 ? "" : ` after ${span(delay)}`
-}
-
-/** 200 characters of an answer are enough to recognise it. */
-const LONGEST_BODY = 200
-
-function shownBody(body: Body): string {
-  if (typeof body === "string")
-    return printableJson(JSON.stringify(body.length > LONGEST_BODY ? `${body.slice(0, LONGEST_BODY)}...` : body))
-  return body instanceof Uint8Array ? counted(body.length, "byte") : "a stream"
 }

@@ -11,6 +11,9 @@ export interface ServeOptions {
   readonly shutdownDelay: number
   readonly drain: number
   readonly control: string | undefined
+  /** `undefined`: the folder `certs`, if there is one. */
+  readonly certs: string | undefined
+  readonly devCertificates: boolean
   readonly allowLinkLocal: boolean
   readonly allowOwnListeners: boolean
 }
@@ -63,6 +66,15 @@ export const serveFlags = {
     Flag.withDefault(30_000),
   ),
   control,
+  certs: Flag.String("certs").pipe(
+    Flag.withMetavar("FOLDER"),
+    Flag.withDescription("Certificates and keys for terminate() (default: certs, if there is one)"),
+    Flag.optional,
+  ),
+  devCertificates: Flag.Boolean("dev-certificates").pipe(
+    Flag.withDescription("Make certificates for every name that has none, signed by an authority of your own"),
+    Flag.withDefault(false),
+  ),
   allowLinkLocal: Flag.Boolean("allow-link-local").pipe(
     Flag.withDescription("Allow targets with link-local addresses"),
     Flag.withDefault(false),

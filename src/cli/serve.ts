@@ -8,6 +8,7 @@ import { captureConsole, Log } from "../observe/log.ts"
 import type { ServeOptions } from "./serve-flags.ts"
 
 const POLICY_DEADLINE = 5000
+const DEFAULT_CERTS = "certs"
 /** How long the last lines may take to be read. */
 const FLUSH = 2000
 
@@ -56,8 +57,15 @@ export const serve = (options: ServeOptions): Effect.Effect<number> => {
         allowOwnListeners: options.allowOwnListeners,
         worker: "00",
       }
+      const certificates = {
+        folder: options.certs ?? DEFAULT_CERTS,
+        required: options.certs !== undefined,
+        dev: options.devCertificates,
+      }
       const started = yield* Effect.raceFirst(
-        Effect.exit(gateway({ folder: options.folder, control: options.control, settings, format }, log, events)),
+        Effect.exit(
+          gateway({ folder: options.folder, control: options.control, settings, format, certificates }, log, events),
+        ),
         Effect.map(Queue.take(signals), () => undefined),
       )
       if (started === undefined) {

@@ -89,7 +89,10 @@ function table(found: Status, word: string): string {
     `${connections.active} of at most ${connections.max} connections, ${connections.accepted} accepted since the start`,
   ]
   if (events.dropped > 0) lines.push(paint("yellow", `${events.dropped} events dropped: they were not read in time`))
-  lines.push("", ...columns(paint, ["LISTENER", "STATE", "ADDRESS", "ACTIVE", "POLICIES"], listeners.map(listenerRow)))
+  const heads = ["LISTENER", "STATE", "ADDRESS", "ACTIVE", "POLICIES"]
+  const named = listeners.some(({ names }) => names !== undefined)
+  const rows = listeners.map((listener) => [...listenerRow(listener), ...(named ? [shownNames(listener)] : [])])
+  lines.push("", ...columns(paint, named ? [...heads, "NAMES"] : heads, rows))
   for (const { name, error } of listeners)
     if (error !== undefined) lines.push(`  ${printable(name)}: ${printable(error)}`)
   lines.push("", ...columns(paint, ["FILE", "STATE", "VERSION"], files.map(fileRow)))
@@ -101,6 +104,16 @@ function table(found: Status, word: string): string {
 function listenerRow(listener: ListenerStatus): string[] {
   const { name, state, address, active, files } = listener
   return [name, state, address ?? "-", String(active), files.join(", ") || "-"]
+}
+
+/** 3: a row is a line. */
+const MOST_NAMES = 3
+
+function shownNames({ names }: ListenerStatus): string {
+  if (names === undefined) return "-"
+  const shown = names.first.slice(0, MOST_NAMES)
+  const more = names.count - shown.length
+  return `${shown.join(", ")}${more === 0 ? "" : ` and ${more} more`}`
 }
 
 function fileRow(file: FileStatus): string[] {

@@ -20,7 +20,7 @@ import {
   type KeepAlive,
 } from "../native/socket.ts"
 import { portOwner } from "../native/port-owner.ts"
-import { ipOf } from "./view.ts"
+import { ipOf } from "./socket-address.ts"
 
 /** 4,096 clients may wait for an accept (the kernel caps it at net.core.somaxconn). */
 export const BACKLOG = 4096

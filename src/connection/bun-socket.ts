@@ -1,9 +1,18 @@
 // The few things of Bun's sockets that its types leave out, cast in this one file.
+import type { X509Certificate } from "node:crypto"
+import type { PeerCertificate } from "node:tls"
+import type { TlsContext } from "../tls/contexts.ts"
 import type { Side } from "./side.ts"
 
 export type Socket = Bun.Socket<Side>
 export type Handlers<Data> = Bun.SocketHandler<Data, "uint8array">
 export type BunListener<Data> = Bun.TCPSocketListener<Data>
+
+/**
+ * The side of a socket that is nobody's: one that never became a connection, or that carries the ciphertext of one. Its
+ * callbacks do nothing.
+ */
+export const NOBODY = { closed: true } as Side
 
 /** The descriptor; -1 once the socket is closed. */
 export function descriptor(socket: Socket): number {
@@ -66,4 +75,50 @@ export function accepted<Data>(socket: Socket): Data {
 /** Sockets of a listener carry sides once they are accepted, so their callbacks are those of sides. */
 export function handlersFor<Data>(open: (socket: Socket) => void, handlers: Partial<Handlers<Side>>): Handlers<Data> {
   return { ...handlers, open } as unknown as Handlers<Data>
+}
+
+/** How to start TLS on a socket that stands. */
+export interface TlsStart {
+  readonly context: TlsContext
+  /** Protocol names in wire form (RFC 7301 section 3.1). */
+  readonly alpn: Uint8Array | undefined
+  /** Of a server: to ask for the client's certificate. Of a client: the name to send. */
+  readonly requestCert?: boolean
+  /** Of a server: a client without a certificate gets the alert for it. Of a client: one that does not verify fails. */
+  readonly rejectUnauthorized?: boolean
+  readonly serverName?: string
+  /** Of a server: what was read of the client, which begins with its hello. */
+  readonly initialData?: Uint8Array
+}
+
+/**
+ * Starts TLS: callbacks about plain text go to `side` from here on, those of the socket beneath to nobody. They may come
+ * before this returns.
+ */
+export function startTls(socket: Socket, start: TlsStart, handlers: Handlers<Side>, side: Side): void {
+  const { alpn, context, initialData, ...options } = start
+  socket.data = NOBODY
+  const upgrade = {
+    ...(initialData === undefined ? {} : { isServer: true, initialData }),
+    data: side,
+    tls: { secureContext: context, ...options, ...(alpn === undefined ? {} : { ALPNProtocols: alpn }) },
+    socket: handlers,
+  }
+  socket.upgradeTLS(upgrade as unknown as Parameters<typeof socket.upgradeTLS<Side>>[0])
+}
+
+/** What was agreed on, once the handshake is done. */
+export interface TlsFacts {
+  readonly authorized: boolean
+  readonly alpnProtocol: string | false | null
+  getTLSVersion(): string
+  getCipher(): { readonly name: string | null }
+  isSessionReused(): boolean
+  getAuthorizationError(): Error | null
+  getPeerX509Certificate(): X509Certificate | undefined
+  getPeerCertificate(): PeerCertificate
+}
+
+export function tlsFacts(socket: Socket): TlsFacts {
+  return socket as unknown as TlsFacts
 }

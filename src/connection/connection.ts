@@ -1,9 +1,11 @@
 // One proxied connection, from accept to its one closing event: a plain object with a state. Its deadlines hang on
 // the wheel, its bytes move in the callbacks of sockets.ts. No Effect, no logging here.
 import type { ListenerPlan, PolicyVersion } from "../config/snapshot.ts"
-import type { CloseReason, Summary } from "../policy/connection.ts"
+import type { ClientHello } from "../protocol/index.ts"
+import type { CloseReason, PostgresStart, Summary } from "../policy/connection.ts"
 import type { Decision, Route } from "../policy/decision.ts"
 import type { LogFields } from "../policy/log-fields.ts"
+import type { Terminated } from "../policy/terminate.ts"
 import type { SocketName } from "../native/socket.ts"
 import { summarise } from "./close-reason.ts"
 import type { DataPath } from "./data-path.ts"
@@ -12,6 +14,7 @@ import type { Deciding } from "./decide.ts"
 import type { Dial } from "./dial.ts"
 import { Preread, type PrereadHost } from "./preread.ts"
 import { Side } from "./side.ts"
+import type { Termination } from "./terminate.ts"
 import type { ConnectionView } from "./view.ts"
 import type { Timed } from "./wheel.ts"
 
@@ -30,10 +33,14 @@ export const State = {
   /** Our FIN is out; what the client still sends is thrown away. */
   lingering: 6,
   closed: 7,
+  /** First of all where the listener is `tls://` or `postgres://`: the hello is being read, nobody is asked yet. */
+  reading: 8,
 } as const
 export type State = (typeof State)[keyof typeof State]
 
 export type ClosedBy = "client" | "upstream" | "gateway"
+
+const NOBODY_YET: readonly PolicyVersion[] = []
 
 export class Connection implements Timed, PrereadHost {
   readonly path: DataPath
@@ -54,10 +61,17 @@ export class Connection implements Timed, PrereadHost {
   /** While a policy waits. */
   deciding: Deciding | undefined = undefined
   dial: Dial | undefined = undefined
-  /** The policies that were asked so far. */
+  /** Who is asked, in order: on `tls://` known by the hello. */
+  policies: readonly PolicyVersion[]
+  /** How many of them were asked so far. */
   asked = 0
   policy: PolicyVersion | undefined = undefined
   decision: Decision | undefined = undefined
+  /** What the client said before encryption, where it was read. */
+  hello: ClientHello | undefined = undefined
+  postgres: PostgresStart | undefined = undefined
+  /** The end of TLS here, from its beginning on. */
+  termination: Termination | undefined = undefined
   /** deny's reason, or why the policy failed. */
   reason: string | undefined = undefined
   logs: LogFields | undefined = undefined
@@ -96,6 +110,7 @@ export class Connection implements Timed, PrereadHost {
     this.path = path
     this.listener = listener
     this.plan = plan
+    this.policies = plan.names === undefined ? plan.policies : NOBODY_YET
     this.peer = peer
     this.local = local
     this.client = new Side(this)
@@ -116,6 +131,11 @@ export class Connection implements Timed, PrereadHost {
   /** The route that decided, for its options. */
   get route(): Route | undefined {
     return this.decision?.action === "route" ? this.decision : undefined
+  }
+
+  /** What was agreed on with the client; `undefined` while its TLS is not ended here. */
+  get terminated(): Terminated | undefined {
+    return this.termination?.result
   }
 
   schedule(milliseconds: number): void {
@@ -163,6 +183,7 @@ export class Connection implements Timed, PrereadHost {
     this.view?.closed(reason)
     wasDeciding?.interrupt()
     this.preread?.fail(`the connection is over: ${reason}`)
+    this.termination?.lost(`the connection is over: ${reason}`)
     this.stopBody?.()
     this.listener.active--
     this.plan.usage.release()
@@ -175,6 +196,18 @@ export class Connection implements Timed, PrereadHost {
     }
   }
 
+  /** The policy that waits is no longer asked, whatever it will answer. */
+  stopDeciding(reason: CloseReason, why: string): void {
+    const { deciding } = this
+    this.deciding = undefined
+    this.policy ??= deciding?.policy
+    this.reason ??= why
+    this.decidedAt ??= performance.now()
+    this.preread?.fail(why)
+    this.view?.closed(reason)
+    deciding?.interrupt()
+  }
+
   /** Ends it now, whatever it is doing: both sides are reset, so that nobody takes a part for the whole. */
   abort(reason: CloseReason, by: ClosedBy): void {
     if (this.state === State.closed) return
@@ -185,13 +218,13 @@ export class Connection implements Timed, PrereadHost {
 
   /** Whether anybody wants to know how it ended. */
   private isAwaited(): boolean {
-    return this.path.exits.closed !== undefined || this.plan.policies.some((policy) => policy.closed !== undefined)
+    return this.path.exits.closed !== undefined || this.policies.some((policy) => policy.closed !== undefined)
   }
 
   private tell(summary: Summary): void {
     this.path.exits.closed?.(summary)
     for (let i = 0; i < this.asked; i++) {
-      const policy = this.plan.policies[i]!
+      const policy = this.policies[i]!
       if (policy.closed === undefined) continue
       try {
         this.path.exits.enter(policy)

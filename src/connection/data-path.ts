@@ -1,7 +1,11 @@
 // What all connections of a gateway share: settings, the wheel, the set of live connections, and the ways out to
 // the rest of the program. The data path imports nothing of it; gateway.ts wires it.
 import type { ListenerPlan, PolicyVersion } from "../config/snapshot.ts"
+import type { X509Certificate } from "node:crypto"
 import type { Ip } from "../policy/address.ts"
+import type { ClientCertificate } from "../policy/client-certificate.ts"
+import type { CertificatePair } from "../policy/terminate.ts"
+import { Contexts } from "../tls/contexts.ts"
 import type { CloseReason, Summary } from "../policy/connection.ts"
 import type { Connection } from "./connection.ts"
 import type { Listener } from "./listener.ts"
@@ -43,16 +47,26 @@ export interface Exits {
   readonly enter: (policy: PolicyVersion) => void
   readonly leave: () => void
   /** The addresses of a name: at once when they are known. */
-  readonly resolve: (host: string) => readonly Ip[] | Promise<readonly Ip[]>
+  readonly resolve: (host: string) => Found<readonly Ip[]>
   /** Whether this is an address that one of our own listeners is bound to. */
   readonly ownAddress: (ip: Ip, port: number) => boolean
   readonly ownPath: (path: string) => boolean
+  /** The certificates for a server name, or for the address that the client connected to where it names none. */
+  readonly certificates: (name: string | undefined, address: string | undefined) => Found<readonly CertificatePair[]>
+  /** What a policy is told of a client's certificate. */
+  readonly clientCertificate: (certificate: X509Certificate) => Promise<ClientCertificate>
 }
+
+/** At once where it is known. */
+export type Found<Value> = Value | Promise<Value>
 
 /** What connections call without knowing it: sockets.ts puts it in place. */
 export interface Stages {
   readonly expire: (connection: Connection) => void
   readonly upstreamHandlers: Handlers<Side>
+  /** Those of sockets that speak TLS. */
+  readonly tlsClientHandlers: Handlers<Side>
+  readonly tlsUpstreamHandlers: Handlers<Side>
   /** Ends the connection if it is only being held, or lingers. */
   readonly letGo: (connection: Connection) => void
 }
@@ -73,6 +87,7 @@ export class DataPath {
   readonly settings: Settings
   readonly exits: Exits
   readonly wheel = new Wheel()
+  readonly contexts = new Contexts()
   readonly live = new Set<Connection>()
   /** Connections accepted since the start. */
   accepted = 0

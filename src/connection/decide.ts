@@ -1,14 +1,17 @@
 // Asks the policies of a connection in order. A plain answer costs no waiting; a Promise or an Effect waits under the
 // policy deadline, whose clock stands still while the gateway waits for the client.
 import type { PolicyVersion } from "../config/snapshot.ts"
-import { checkAnswer } from "../policy/decision.ts"
-import type { Connection } from "./connection.ts"
+import { checkAnswer, DecisionInvalid, type Decision } from "../policy/decision.ts"
+import { unfitRoute } from "../policy/check-route.ts"
+import { State, type Connection } from "./connection.ts"
 import { prereadFailure } from "../policy/preread.ts"
 import { readable } from "../policy/thrown.ts"
 import { carryOut } from "./carry-out.ts"
 import type { Outcome } from "./data-path.ts"
 import { refuse } from "./ending.ts"
 import { ConnectionView } from "./view.ts"
+
+const NEVER = Number.POSITIVE_INFINITY
 
 /** A policy that waits. */
 export class Deciding {
@@ -61,8 +64,7 @@ export function decide(connection: Connection): void {
 }
 
 function ask(connection: Connection, from: number): void {
-  const { plan, path, view } = connection
-  const { policies } = plan
+  const { path, policies, view } = connection
   for (let i = from; i < policies.length; i++) {
     const policy = policies[i]!
     connection.asked = i + 1
@@ -90,12 +92,21 @@ function settled(connection: Connection, policy: PolicyVersion, value: unknown):
     const checked = checkAnswer(value)
     if (checked.action === "next") return false
     connection.policy = policy
+    const unfit = unfitFor(connection, checked)
+    if (unfit !== undefined) throw new DecisionInvalid(unfit)
     decided(connection)
     carryOut(connection, checked)
   } catch (error) {
     failed(connection, policy, error)
   }
   return true
+}
+
+/** What a decision that is right in itself cannot do with this connection. */
+function unfitFor({ hello, termination }: Connection, decision: Decision): string | undefined {
+  if (termination !== undefined && termination.result === undefined)
+    return "decided while terminate() was under way; write: await connection.terminate()"
+  return hello === undefined ? undefined : unfitRoute(decision, { hello: true, terminated: termination !== undefined })
 }
 
 /** Nobody is asked any more, and nobody waits for the client. */
@@ -133,25 +144,22 @@ function wait(connection: Connection, index: number, policy: PolicyVersion, valu
 
 /** A deadline of the deciding stage has come: the policy's, or that of bytes it waits for. */
 export function expireDeciding(connection: Connection): void {
-  const { deciding, preread, path } = connection
+  const { deciding, path, preread, termination } = connection
   const { now } = path.wheel
-  const forClient = preread?.expire(now) ?? Number.POSITIVE_INFINITY
-  // A wait that was rejected just now may have settled the policy.
-  if (connection.deciding !== deciding || deciding === undefined) return
-  const { deadline } = deciding
-  if (deadline !== undefined && now >= deadline) return timedOut(connection, deciding)
-  connection.scheduleAt(Math.min(forClient, deadline ?? Number.POSITIVE_INFINITY))
+  const forClient = Math.min(preread?.expire(now) ?? NEVER, termination?.expire(now) ?? NEVER)
+  // A wait that ended just now may have settled the policy.
+  if (connection.deciding !== deciding || connection.state !== State.deciding) return
+  const deadline = deciding?.deadline ?? NEVER
+  if (deciding !== undefined && now >= deadline) return timedOut(connection, deciding)
+  const next = Math.min(forClient, deadline)
+  if (next !== NEVER) connection.scheduleAt(next)
 }
 
 function timedOut(connection: Connection, deciding: Deciding): void {
   const { policy } = deciding
-  connection.deciding = undefined
-  connection.policy = policy
-  connection.reason = `no answer within ${policy.deadline ?? connection.path.settings.policyDeadline} ms`
-  decided(connection)
-  connection.view?.closed("policy-timeout")
-  deciding.interrupt()
-  connection.path.exits.policyFailed(policy, new Error(`on_tcp_connect gave ${connection.reason}`))
+  const why = `no answer within ${policy.deadline ?? connection.path.settings.policyDeadline} ms`
+  connection.stopDeciding("policy-timeout", why)
+  connection.path.exits.policyFailed(policy, new Error(`on_tcp_connect gave ${why}`))
   refuse(connection, "policy-timeout")
 }
 

@@ -7,6 +7,7 @@ import { available, connectTcp, connectUnix } from "../native/socket.ts"
 import { connectOn, dialAddress, dialPath, type Socket } from "./bun-socket.ts"
 import { State, type Connection } from "./connection.ts"
 import { Side } from "./side.ts"
+import { UpstreamHello } from "./upstream-hello.ts"
 import { orderOf } from "./target-order.ts"
 
 /** 5 s for one target: name and connect. */
@@ -34,6 +35,8 @@ export class Dial {
   private addresses: readonly Ip[] = []
   private nextAddress = 0
   private readonly attempts: Side[] = []
+  /** What the winner has to say and hear before the relay. */
+  private hello: UpstreamHello | undefined = undefined
   /** Ticks: when this target is given up, and when its next address is tried. */
   private due = 0
   private staggered = 0
@@ -181,18 +184,57 @@ export class Dial {
     return false
   }
 
-  /** This attempt stands: it is the upstream, the others are reset. */
+  /** This attempt is connected: the others are reset. It is the upstream, once nothing has to be said before the relay. */
   connected(side: Side): void {
     if (side.closed || !this.drop(side)) return
     this.cancel()
+    if (!UpstreamHello.isNeeded(this.connection, this.target!)) return this.ready(side)
+    this.nextAddress = this.addresses.length
+    this.hello = new UpstreamHello(side, this.target!, {
+      ready: (ready) => this.ready(ready),
+      failed: (failed, error) => {
+        failed.abandon()
+        this.lost(failed, error)
+      },
+    })
+    this.hello.begin()
+  }
+
+  private ready(side: Side): void {
+    this.hello = undefined
     this.error = undefined
     this.connection.connectedAt = performance.now()
     this.outcome.connected(this.connection, side)
   }
 
+  /** Bytes of an upstream before the relay. Returns whether it is the upstream by now, and the bytes are for the client. */
+  spoke(side: Side, chunk: Uint8Array): boolean {
+    if (this.hello?.side === side) this.hello.spoke(chunk)
+    else {
+      this.connected(side)
+      if (this.connection.upstream === side) return true
+      // Before it was asked anything.
+      if (this.hello?.side === side) this.hello.spoke(chunk)
+    }
+    return false
+  }
+
+  /** The FIN of an upstream before the relay. */
+  ended(side: Side): void {
+    this.connected(side)
+    if (this.hello?.side !== side) return
+    side.abandon()
+    this.lost(side, "it closed the connection before the relay")
+  }
+
+  handshaken(side: Side, ok: boolean, error: Error | null): void {
+    if (this.hello?.side === side) this.hello.handshaken(ok, error)
+  }
+
   /** An attempt ended before it stood. */
   lost(side: Side, error: string): void {
-    if (!this.drop(side)) return
+    if (this.hello?.side === side) this.hello = undefined
+    else if (!this.drop(side)) return
     this.error = error
     // Another address at once; the ones under way go on.
     if (!this.tryAddress()) this.next()
@@ -208,6 +250,8 @@ export class Dial {
   /** Resets every attempt: after this its descriptor is gone. */
   cancel(): void {
     this.turn++
+    this.hello?.side.abandon()
+    this.hello = undefined
     while (this.attempts.length > 0) {
       const side = this.attempts[0]!
       this.drop(side)

@@ -2,6 +2,8 @@
 // RST eats what the client has yet to read.
 import type { CloseReason } from "../policy/connection.ts"
 import type { Deny } from "../policy/decision.ts"
+import { farewell } from "./farewell.ts"
+import { inBand } from "./in-band.ts"
 import { State, type ClosedBy, type Connection } from "./connection.ts"
 
 /** A lingering client has 5 s to send something or its FIN. */
@@ -13,10 +15,17 @@ const LINGER_BYTES = 1_048_576
 /** A quarter of the connections: clients that are held must not keep the others out. */
 const DELAYED_SHARE = 4
 
-/** Closes a connection that gets no upstream and no answer: FIN, then the linger. */
+/**
+ * Closes a connection that gets no upstream and no answer: what its protocol has for that (an alert, an error), FIN, then
+ * the linger.
+ */
 export function refuse(connection: Connection, reason: CloseReason, by: ClosedBy = "gateway"): void {
   connection.closeReason = reason
   connection.closedBy = by
+  // A handshake that is under way ends with its socket: there is nobody to talk to.
+  if (connection.termination?.shaking === true) return connection.abort(reason, by)
+  const last = farewell(connection, reason)
+  if (last !== undefined) connection.client.send(last)
   linger(connection)
 }
 
@@ -25,12 +34,25 @@ export function deny(connection: Connection, decision: Deny): void {
   connection.reason = decision.reason
   connection.closeReason = "denied"
   connection.closedBy = "gateway"
-  hold(connection, decision.delay ?? 0, () => endDenied(connection, decision))
+  if (decision.inBand === undefined || isFarewell(connection)) return denyAfter(connection, decision, undefined)
+  const shown = (last: Uint8Array | undefined) => {
+    if (connection.state === State.deciding) denyAfter(connection, decision, last)
+  }
+  void inBand(connection, decision.inBand, decision.reason).then(shown, () => shown(undefined))
 }
 
-function endDenied(connection: Connection, decision: Deny): void {
-  if (decision.reset === true) return connection.abort("denied", "gateway")
-  linger(connection)
+/** Whether the client is told without being asked what it speaks. */
+function isFarewell(connection: Connection): boolean {
+  return farewell(connection, "denied") !== undefined
+}
+
+function denyAfter(connection: Connection, { delay, reset }: Deny, last: Uint8Array | undefined): void {
+  hold(connection, delay ?? 0, () => {
+    if (reset === true) return connection.abort("denied", "gateway")
+    if (last === undefined) return refuse(connection, "denied")
+    connection.client.send(last)
+    linger(connection)
+  })
 }
 
 /** Goes on after a delay; at once when there is none, when the client has sent its FIN, or when too many are held already. */

@@ -20,16 +20,16 @@ import {
   listenAt,
   listeningDescriptor,
   listenOn,
+  NOBODY,
   remoteAddress,
   type BunListener,
   type Socket,
 } from "./bun-socket.ts"
 import { Connection } from "./connection.ts"
 import type { DataPath } from "./data-path.ts"
-import { decide } from "./decide.ts"
-import type { Side } from "./side.ts"
+import { begin } from "./hello.ts"
 import { clientHandlers } from "./sockets.ts"
-import { ipOf } from "./view.ts"
+import { ipOf } from "./socket-address.ts"
 
 /** One listener over all snapshots that name it. */
 export class Listener {
@@ -170,11 +170,8 @@ function peerOf(socket: Socket): SocketName | undefined {
   return ip === undefined ? undefined : { ...ip, port: found!.port }
 }
 
-/** The side of a socket that never becomes a connection: its close is nobody's. */
-const TURNED_AWAY = { closed: true } as Side
-
 function turnAway(socket: Socket): void {
-  socket.data = TURNED_AWAY
+  socket.data = NOBODY
   socket.close()
 }
 
@@ -197,7 +194,7 @@ function open(socket: Socket): void {
   connection.client.socket = socket
   socket.data = connection.client
   path.onAccepted(listener)
-  decide(connection)
+  begin(connection)
 }
 
 const handlers = handlersFor<ListeningSocket>(open, clientHandlers)

@@ -1,14 +1,26 @@
-// First bytes of a client, before the decision: `{ peek, take, write }` over the accepted socket. Keeps every byte
-// until it is taken or relayed, and stops reading beyond the limit.
+// First bytes of a client, before the decision: `{ peek, take, write }` over the accepted socket, and what is read from
+// them. Keeps every byte until it is taken or relayed, and stops reading beyond the limit.
 import { milliseconds } from "../policy/duration.ts"
-import { peekSize, PREREAD_DEADLINE, PREREAD_LIMIT, PrereadTimeout } from "../policy/preread.ts"
+import {
+  HelloInvalid,
+  peekSize,
+  PREREAD_DEADLINE,
+  PrereadTimeout,
+  PrereadTooLarge,
+  PROTOCOL_SILENCE,
+} from "../policy/preread.ts"
+import { detect, HELLO_WIRE_LIMIT, parseClientHello, type ClientHello, type Protocol } from "../protocol/index.ts"
 import type { Side } from "./side.ts"
 
+/** More bytes are needed. */
+const MORE = Symbol("more")
+
 interface Waiter {
-  readonly bytes: number
-  readonly due: number
-  readonly waited: number
-  readonly resolve: (bytes: Uint8Array) => void
+  due: number
+  /** Looks at the bytes; a value or an error ends the wait. */
+  readonly look: (ended: boolean) => typeof MORE | (() => void)
+  /** The time is over: what becomes of the wait. `MORE` when it goes on, with a later `due`. */
+  readonly late: () => typeof MORE | (() => void)
   readonly reject: (error: Error) => void
 }
 
@@ -41,8 +53,9 @@ export class Preread {
   push(chunk: Uint8Array): void {
     this.chunks.push(chunk)
     this.size += chunk.length
-    // What a chunk brought beyond the limit is kept: first chunks of 128 to 512 KiB are normal. Reading stops.
-    if (this.size >= PREREAD_LIMIT) this.host.client.pause()
+    // What a chunk brought beyond the limit is kept: first chunks of 128 to 512 KiB are normal. Reading stops at what
+    // the largest hello takes.
+    if (this.size >= HELLO_WIRE_LIMIT) this.host.client.pause()
     this.serve()
   }
 
@@ -59,11 +72,56 @@ export class Preread {
   peek(n: number, within: unknown): Promise<Uint8Array> {
     peekSize(n)
     const waited = within === undefined ? PREREAD_DEADLINE : milliseconds(within, "peek: within")
-    if (this.size >= n || this.host.client.ended) return Promise.resolve(this.copy())
-    const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>()
-    if (this.waiters.length === 0) this.host.waiting(true)
-    this.waiters.push({ bytes: n, due: this.host.wake(waited), waited, resolve, reject })
-    return promise
+    return this.wait(
+      waited,
+      (ended) => (this.size >= n || ended ? this.copy() : MORE),
+      () => {
+        throw new PrereadTimeout(`the client sent ${this.size} of ${n} bytes within ${waited} ms`)
+      },
+    )
+  }
+
+  /** The TLS hello; `undefined` for what is not TLS. Rejects with PrereadTimeout, PrereadTooLarge or HelloInvalid. */
+  hello(): Promise<ClientHello | undefined> {
+    return this.wait(
+      PREREAD_DEADLINE,
+      (ended) => {
+        const hello = parseClientHello(this.bytes)
+        if (hello !== "more") return helloOr(hello)
+        if (!ended) return MORE
+        if (this.size === 0) return undefined
+        throw new HelloInvalid("the client's FIN came inside its TLS hello")
+      },
+      () => {
+        throw new PrereadTimeout(
+          `the client sent ${this.size} bytes and no whole TLS hello within ${PREREAD_DEADLINE} ms`,
+        )
+      },
+    )
+  }
+
+  /** What the client speaks; `undefined` after `silence` without a byte, or when its first message is not whole in 3 seconds. */
+  protocol(silence: unknown): Promise<Protocol | undefined> {
+    const waited = silence === undefined ? PROTOCOL_SILENCE : milliseconds(silence, "protocol: silence")
+    let extended = false
+    return this.wait(
+      waited,
+      (ended) => {
+        const found = detect(this.bytes, ended)
+        return found === "more" ? MORE : found
+      },
+      (waiter) => {
+        if (this.size === 0 || extended) return undefined
+        extended = true
+        waiter.due = this.host.wake(Math.max(1, PREREAD_DEADLINE - waited))
+        return MORE
+      },
+    )
+  }
+
+  /** What is held, in one piece. Not a copy. */
+  get bytes(): Uint8Array {
+    return this.join()
   }
 
   /** Takes the first `n` bytes away; fewer if there are fewer. What is left moves up. */
@@ -74,7 +132,7 @@ export class Preread {
     const rest = all.subarray(n)
     this.chunks = rest.length === 0 ? [] : [rest]
     this.size = rest.length
-    if (this.size < PREREAD_LIMIT) this.host.client.resume()
+    if (this.size < HELLO_WIRE_LIMIT) this.host.client.resume()
     return taken
   }
 
@@ -91,40 +149,68 @@ export class Preread {
     return chunks
   }
 
-  /** Rejects the waits whose time is over; returns the tick at which the next is due, if any waits. */
+  /** Ends the waits whose time is over; returns the tick at which the next is due, if any waits. */
   expire(now: number): number | undefined {
-    const late = this.waiters.filter((waiter) => waiter.due <= now)
-    if (late.length > 0) this.settle(this.waiters.filter((waiter) => waiter.due > now))
-    for (const waiter of late) {
-      waiter.reject(
-        new PrereadTimeout(`the client sent ${this.size} of ${waiter.bytes} bytes within ${waiter.waited} ms`),
-      )
-    }
+    this.settle((waiter) => (waiter.due <= now ? waiter.late() : MORE))
     return this.waiters.length === 0 ? undefined : Math.min(...this.waiters.map((waiter) => waiter.due))
   }
 
   /** Nobody is served any more; the bytes stay. */
   fail(why: string): void {
-    const waiters = this.waiters
-    if (waiters.length === 0) return
-    this.settle([])
     const error = new Error(why)
-    for (const waiter of waiters) waiter.reject(error)
+    this.settle((waiter) => () => waiter.reject(error))
+  }
+
+  /** @param late throws, or gives what the wait ends with, or `MORE` and a later `due` */
+  private wait<Value>(
+    milliseconds: number,
+    look: (ended: boolean) => Value | typeof MORE,
+    late: (waiter: Waiter) => Value | typeof MORE,
+  ): Promise<Value> {
+    const { promise, resolve, reject } = Promise.withResolvers<Value>()
+    const outcomeOf = (attempt: () => Value | typeof MORE) => {
+      try {
+        const value = attempt()
+        return value === MORE ? MORE : () => resolve(value)
+      } catch (error) {
+        return () => reject(error)
+      }
+    }
+    const waiter: Waiter = {
+      due: 0,
+      look: (ended) => outcomeOf(() => look(ended)),
+      late: () => outcomeOf(() => late(waiter)),
+      reject,
+    }
+    const found = waiter.look(this.host.client.ended)
+    if (found !== MORE) {
+      found()
+      return promise
+    }
+    if (this.waiters.length === 0) this.host.waiting(true)
+    waiter.due = this.host.wake(milliseconds)
+    this.waiters.push(waiter)
+    return promise
   }
 
   private serve(): void {
     if (this.waiters.length === 0) return
-    const ended = this.host.client.ended
-    const served = this.waiters.filter((waiter) => ended || this.size >= waiter.bytes)
-    if (served.length === 0) return
-    this.settle(this.waiters.filter((waiter) => !ended && this.size < waiter.bytes))
-    for (const waiter of served) waiter.resolve(this.copy())
+    const { ended } = this.host.client
+    this.settle((waiter) => waiter.look(ended))
   }
 
-  private settle(waiters: Waiter[]): void {
-    const waited = this.waiters.length > 0
-    this.waiters = waiters
-    if (waited && waiters.length === 0) this.host.waiting(false)
+  /** Takes the waits that are over off the list, then ends them: what they resume may wait again. */
+  private settle(over: (waiter: Waiter) => typeof MORE | (() => void)): void {
+    if (this.waiters.length === 0) return
+    const outcomes: (() => void)[] = []
+    this.waiters = this.waiters.filter((waiter) => {
+      const outcome = over(waiter)
+      if (outcome === MORE) return true
+      outcomes.push(outcome)
+      return false
+    })
+    if (this.waiters.length === 0) this.host.waiting(false)
+    for (const outcome of outcomes) outcome()
   }
 
   /** A policy gets its own copy: what it writes into it must not reach the upstream. */
@@ -143,4 +229,11 @@ export class Preread {
     this.chunks = all.length === 0 ? [] : [all]
     return all
   }
+}
+
+/** @throws HelloInvalid, PrereadTooLarge */
+export function helloOr(parsed: Exclude<ReturnType<typeof parseClientHello>, "more">): ClientHello | undefined {
+  if (parsed === undefined || !("error" in parsed)) return parsed
+  const message = `${parsed.error}: ${parsed.detail}`
+  throw parsed.error === "too-large" ? new PrereadTooLarge(message) : new HelloInvalid(message)
 }

@@ -141,6 +141,7 @@ export function sideClosed(side: Side, error: Error | undefined): void {
     return passReset(connection, side, isClient)
   }
   if (connection.state === State.resetting) return connection.finish(connection.closeReason!, connection.closedBy)
+  if (connection.termination?.gone() === true) return
   connection.finish(reset ? "client-reset" : "client-closed", "client")
 }
 

@@ -6,12 +6,22 @@ import { State, type Connection } from "./connection.ts"
 import { DataPath, type Exits, type Settings } from "./data-path.ts"
 import { expireDeciding } from "./decide.ts"
 import { attemptClosed, attemptOpened } from "./dial.ts"
+import { expireReading, readOn } from "./hello.ts"
 import { expireLinger, letGo, lingered, proceed } from "./ending.ts"
 import { clientEnded, expireRelay, relay, relayDrained, sideClosed, upstreamEnded } from "./relay.ts"
 import type { Side } from "./side.ts"
+import { clientHandshaken } from "./terminate.ts"
+
+/** Errors of TLS have OpenSSL's form; the socket closes by itself after them. */
+const OF_TLS = /^error:[0-9a-f]{8}:/i
 
 /** A callback threw, which is a bug of ours: nothing on this connection can be trusted any more. */
 function broken(side: Side, error: Error): void {
+  if (side.closed) return
+  if (OF_TLS.test(error.message)) {
+    side.broken = true
+    return
+  }
   const { connection } = side
   connection.path.exits.internalError(error)
   connection.abort("internal-error", "gateway")
@@ -23,6 +33,7 @@ export const clientHandlers = {
 
   data(socket: Socket, chunk: Uint8Array) {
     const side = socket.data
+    if (side.closed) return
     const connection = side.connection
     side.received += chunk.length
     connection.activeAt = connection.path.wheel.now
@@ -32,6 +43,9 @@ export const clientHandlers = {
       case State.deciding:
       case State.dialling:
         return connection.ahead().push(chunk)
+      case State.reading:
+        connection.ahead().push(chunk)
+        return readOn(connection)
       default:
         return lingered(connection, chunk.length)
     }
@@ -39,13 +53,17 @@ export const clientHandlers = {
 
   drain(socket: Socket) {
     const side = socket.data
+    if (side.closed) return
     const connection = side.connection
     if (connection.state === State.answering) continueAnswer(connection)
     else if (side.queued > 0) relayDrained(side)
   },
 
   end(socket: Socket) {
-    clientEnded(socket.data.connection)
+    const side = socket.data
+    if (side.closed) return
+    clientEnded(side.connection)
+    if (side.connection.state === State.reading) readOn(side.connection)
   },
 
   close(socket: Socket, error?: Error) {
@@ -67,10 +85,12 @@ export const upstreamHandlers = {
 
   data(socket: Socket, chunk: Uint8Array) {
     const side = socket.data
+    if (side.closed) return
     const connection = side.connection
-    // A server may speak before its socket was reported writable.
-    if (connection.upstream !== side) connection.dial?.connected(side)
-    if (connection.upstream !== side) return
+    if (connection.upstream !== side) {
+      // A server may speak before its socket was reported writable.
+      if (connection.dial?.spoke(side, chunk) !== true) return
+    }
     side.received += chunk.length
     connection.activeAt = connection.path.wheel.now
     if (connection.state === State.relaying) relay(side, chunk)
@@ -78,6 +98,7 @@ export const upstreamHandlers = {
 
   drain(socket: Socket) {
     const side = socket.data
+    if (side.closed) return
     const connection = side.connection
     if (connection.upstream !== side) connection.dial?.connected(side)
     else if (side.queued > 0) relayDrained(side)
@@ -85,13 +106,15 @@ export const upstreamHandlers = {
 
   end(socket: Socket) {
     const side = socket.data
+    if (side.closed) return
     const connection = side.connection
-    if (connection.upstream !== side) connection.dial?.connected(side)
+    if (connection.upstream !== side) connection.dial?.ended(side)
     if (connection.upstream === side) upstreamEnded(connection)
   },
 
   close(socket: Socket, error?: Error) {
     const side = socket.data
+    if (side.closed) return
     if (side.connection.upstream === side) sideClosed(side, error)
     else attemptClosed(side, error)
   },
@@ -101,8 +124,29 @@ export const upstreamHandlers = {
   },
 } satisfies Handlers<Side>
 
+function opened(socket: Socket): void {
+  socket.data.socket = socket
+}
+
+const tlsClientHandlers: Handlers<Side> = {
+  ...clientHandlers,
+  open: opened,
+  handshake: (socket, ok, error) => clientHandshaken(socket, ok, error),
+}
+
+const tlsUpstreamHandlers: Handlers<Side> = {
+  ...upstreamHandlers,
+  open: opened,
+  handshake(socket, ok, error) {
+    const side = socket.data
+    if (!side.closed) side.connection.dial?.handshaken(side, ok, error)
+  },
+}
+
 function expire(connection: Connection): void {
   switch (connection.state) {
+    case State.reading:
+      return expireReading(connection)
     case State.deciding:
       return expireDeciding(connection)
     case State.dialling:
@@ -120,5 +164,5 @@ function expire(connection: Connection): void {
 
 /** A data path with its stages in place. */
 export function makeDataPath(settings: Settings, exits: Exits): DataPath {
-  return new DataPath(settings, exits, { expire, upstreamHandlers, letGo })
+  return new DataPath(settings, exits, { expire, upstreamHandlers, tlsClientHandlers, tlsUpstreamHandlers, letGo })
 }

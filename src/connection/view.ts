@@ -1,16 +1,22 @@
 // What a policy sees of a live connection. Everything is computed when it is read: most policies read little.
 import { inlineCidrs, type CidrSet } from "../policy/cidr.ts"
-import { formatIp, ipv4, ipv6, type Ip } from "../policy/address.ts"
-import type { Client, Connection as PolicyConnection, Endpoint, PeekOptions } from "../policy/connection.ts"
+import { formatIp, type Ip } from "../policy/address.ts"
+import type {
+  Client,
+  Connection as PolicyConnection,
+  Endpoint,
+  PeekOptions,
+  PostgresStart,
+  ProtocolOptions,
+} from "../policy/connection.ts"
 import { LogFields } from "../policy/log-fields.ts"
 import type { SocketName } from "../native/socket.ts"
+import { ipOf } from "./socket-address.ts"
+import type { Terminated, TerminateOptions } from "../policy/terminate.ts"
+import type { ClientHello, Protocol } from "../protocol/index.ts"
 import type { Connection } from "./connection.ts"
-
-/** The address in its one form: an IPv4-mapped one is IPv4. */
-export function ipOf(name: SocketName | undefined): Ip | undefined {
-  if (name === undefined) return undefined
-  return name.family === "IPv4" ? ipv4(name.a) : ipv6(name.a, name.b, name.c, name.d)
-}
+import type { Preread } from "./preread.ts"
+import { terminate } from "./terminate.ts"
 
 class ClientView implements Client {
   private readonly ip: Ip | undefined
@@ -79,6 +85,14 @@ export class ConnectionView implements PolicyConnection {
     return new Date(this.#connection.openedAt)
   }
 
+  get tls(): ClientHello | undefined {
+    return this.#connection.hello
+  }
+
+  get postgres(): PostgresStart | undefined {
+    return this.#connection.postgres
+  }
+
   get vars(): Map<string, unknown> {
     return (this.#vars ??= new Map())
   }
@@ -96,10 +110,35 @@ export class ConnectionView implements PolicyConnection {
   }
 
   async peek(n: number, options?: PeekOptions): Promise<Uint8Array> {
+    return this.#ahead("peek").peek(n, options?.within)
+  }
+
+  async hello(): Promise<ClientHello | undefined> {
+    const connection = this.#connection
+    return (connection.hello ??= await this.#ahead("hello").hello())
+  }
+
+  async protocol(options?: ProtocolOptions): Promise<Protocol | undefined> {
+    const connection = this.#connection
+    const ahead = this.#ahead("protocol")
+    if (connection.hello !== undefined && connection.terminated === undefined)
+      return { protocol: "tls", hello: connection.hello }
+    const found = await ahead.protocol(options?.silence)
+    if (found?.protocol === "tls" && connection.termination === undefined) connection.hello ??= found.hello
+    return found
+  }
+
+  async terminate(options?: TerminateOptions): Promise<Terminated> {
+    this.#ahead("terminate")
+    return terminate(this.#connection, options)
+  }
+
+  /** What the client sends, while the policy may read it. */
+  #ahead(what: string): Preread {
     if (this.#ended !== undefined) throw new Error(`the connection is over: ${this.#ended}`)
     // From here on the bytes go elsewhere.
-    if (this.#connection.decidedAt !== undefined) throw new Error("peek: the connection is decided")
-    return this.#connection.ahead().peek(n, options?.within)
+    if (this.#connection.decidedAt !== undefined) throw new Error(`${what}: the connection is decided`)
+    return this.#connection.ahead()
   }
 
   log(fields: Record<string, unknown>): void {

@@ -185,16 +185,20 @@ const LONGEST_FIELD = 200
 
 /** The closing event as a line for people: when, who, where, which policy said what, how much, how long, why. */
 export function closedText(summary: Summary, paint: Paint): string {
-  const { conn, listener, policy, upstream, timing, close, traffic_policy } = summary
+  const { conn, listener, policy, upstream, timing, close, problem, tls, traffic_policy } = summary
   const reasonColor = ORDINARY.has(close.reason) ? "dim" : FAULTS.has(close.reason) ? "red" : "yellow"
   const parts = [
     paint("dim", clock(conn.end_ts)),
     `${endpoint(conn.client_ip, conn.client_port)} -> ${safe(listener.name)}`,
+    ...(conn.server_name === null ? [] : [safe(conn.server_name)]),
+    ...(tls === null
+      ? []
+      : [`${tls.version}${tls.client_certificate === null ? "" : ` ${safe(tls.client_certificate.subject)}`}`]),
     policy === null ? paint("dim", "no policy") : policyText(policy, paint),
   ]
   if (upstream !== null) parts.push(upstreamText(upstream))
   parts.push(`in ${size(conn.bytes_in)} out ${size(conn.bytes_out)}`, span(timing.duration_ms))
-  parts.push(`${paint(reasonColor, close.reason)} by ${close.by}`)
+  parts.push(`${paint(reasonColor, close.reason)} by ${close.by}${problem === null ? "" : ` (${safe(problem)})`}`)
   if (traffic_policy.logs.length > 0) parts.push(paint("dim", safe(logsText(traffic_policy.logs))))
   return parts.join("  ")
 }

@@ -15,6 +15,7 @@ const control = await openControl({
     connections: { active: 0, max: 100, accepted: 0 },
     listeners: [],
     files: [],
+    certificates: [],
     events: { dropped: 0 },
   }),
 })

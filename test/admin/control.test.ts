@@ -16,6 +16,7 @@ const STATUS: Status = {
   connections: { active: 1, max: 100, accepted: 7 },
   listeners: [],
   files: [],
+  certificates: [],
   events: { dropped: 0 },
 }
 const status = () => STATUS

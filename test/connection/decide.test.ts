@@ -168,7 +168,7 @@ describe("policies", () => {
       client: { address: "127.0.0.1", family: "IPv4", port: localPort },
       server: { address: "127.0.0.1", port: gate.port },
       id: event!.conn.id,
-      listener: { name: "tcp:127.0.0.1:0#p0.ts", url: "tcp://127.0.0.1:0" },
+      listener: { name: "127.0.0.1:0#p0.ts", url: "tcp://127.0.0.1:0" },
       age: expect.any(Number),
       dryRun: false,
       within: [true, false, true],

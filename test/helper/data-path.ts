@@ -3,8 +3,10 @@ import { makeDataPath } from "../../src/connection/sockets.ts"
 import { Listeners, type ListenerStatus } from "../../src/connection/listeners.ts"
 import type { DataPath, Exits, Settings } from "../../src/connection/data-path.ts"
 import { Usage, type ListenerPlan, type PolicyVersion, type Snapshot } from "../../src/config/snapshot.ts"
+import { compile } from "../../src/config/compile.ts"
 import type { CloseReason, Connection, Summary } from "../../src/policy/connection.ts"
-import { identity, parseListen } from "../../src/policy/listen.ts"
+import { parseListen } from "../../src/policy/listen.ts"
+import { clientCertificate } from "../../src/tls/client-certificate.ts"
 
 export type OnConnect = (connection: Connection) => unknown
 
@@ -49,24 +51,7 @@ export function versionOf(policy: TestPolicy, file: string): PolicyVersion {
 export function snapshotOf(policies: readonly TestPolicy[]): Snapshot {
   const versions = policies.map((policy, i) => versionOf(policy, `p${i}.ts`))
   const listeners = new Map<string, ListenerPlan>()
-  for (const version of versions) {
-    for (const entry of version.listen ?? []) {
-      const key = identity(entry.bind, version.file)
-      if (listeners.has(key)) continue
-      listeners.set(key, {
-        identity: key,
-        name: key,
-        url: entry.url,
-        bind: entry.bind,
-        maxConnections: entry.maxConnections,
-        policies: versions.filter(
-          (each) => each.listen === undefined || each.listen.some((other) => identity(other.bind, each.file) === key),
-        ),
-        files: [version.file],
-        usage: new Usage(() => undefined),
-      })
-    }
-  }
+  for (const [key, plan] of compile(versions)) listeners.set(key, { ...plan, usage: new Usage(() => undefined) })
   return { id: "test", listeners, policies: versions, files: [] }
 }
 
@@ -111,6 +96,8 @@ export function gateway(
       resolve: (host) => Promise.reject(new Error(`no names in this test: ${host}`)),
       ownAddress: (ip, port) => listeners.ownAddress(ip, port),
       ownPath: (file) => listeners.ownPath(file),
+      certificates: () => [],
+      clientCertificate,
       ...exits,
     },
   )

@@ -1,0 +1,118 @@
+// What goes before the relay once an upstream is connected: PostgreSQL's request for TLS and its answer, then the TLS
+// handshake. Each step either leads to the next, or the attempt has failed and another target may do.
+import { checkServerIdentity } from "node:tls"
+import type { Target } from "../policy/target.ts"
+import { readable } from "../policy/thrown.ts"
+import { startTls, tlsFacts } from "./bun-socket.ts"
+import type { Connection } from "./connection.ts"
+import type { Side } from "./side.ts"
+import { alpnWire, POSTGRES_ALPN } from "./alpn.ts"
+
+/** SSLRequest (PostgreSQL protocol 3, "Message Formats"). */
+const SSL_REQUEST = Uint8Array.of(0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f)
+const ACCEPTED = 0x53
+const REFUSED = 0x4e
+
+export interface UpstreamHelloOutcome {
+  readonly ready: (side: Side) => void
+  readonly failed: (side: Side, error: string) => void
+}
+
+export class UpstreamHello {
+  readonly side: Side
+  private readonly connection: Connection
+  private readonly target: Target
+  private readonly outcome: UpstreamHelloOutcome
+  private step: "request" | "handshake" = "request"
+
+  constructor(side: Side, target: Target, outcome: UpstreamHelloOutcome) {
+    this.side = side
+    this.connection = side.connection
+    this.target = target
+    this.outcome = outcome
+  }
+
+  /** Whether a target of this connection needs anything before the relay. */
+  static isNeeded(connection: Connection, target: Target): boolean {
+    return target.kind === "tls" || isRequested(connection)
+  }
+
+  begin(): void {
+    const { connection, side, target } = this
+    if (connection.plan.scheme !== "postgres" || !(target.kind === "tls" || isRequested(connection))) {
+      return this.handshake()
+    }
+    side.send(SSL_REQUEST)
+  }
+
+  /** The upstream's answer to the request. */
+  spoke(chunk: Uint8Array): void {
+    // Bytes behind the answer would be taken for what was encrypted later (CVE-2021-23222).
+    if (this.step !== "request" || chunk.length !== 1)
+      return this.fail("it sent something else than one byte in answer to the request for TLS")
+    if (chunk[0] === REFUSED) return this.fail("it does not speak TLS (it answered the request for TLS with N)")
+    if (chunk[0] !== ACCEPTED) return this.fail("it is no PostgreSQL server that speaks TLS")
+    // Neither the request nor its answer are bytes of the connection.
+    this.side.written = 0
+    if (this.target.kind === "tls") this.handshake()
+    else this.outcome.ready(this.side)
+  }
+
+  handshaken(ok: boolean, error: Error | null): void {
+    const facts = tlsFacts(this.side.socket!)
+    if (this.connection.route?.tls?.insecureSkipVerify === true) {
+      // `ok` says too whether the certificate is good; there is a version once keys are agreed on.
+      return facts.getCipher()?.name == null ? this.fail(told(error)) : this.outcome.ready(this.side)
+    }
+    if (!ok || !facts.authorized) return this.fail(told(error ?? facts.getAuthorizationError()))
+    // The name is checked here too: for an address Bun has been given none.
+    const wrong = checkServerIdentity(this.name, facts.getPeerCertificate())
+    if (wrong !== undefined) return this.fail(wrong.message)
+    this.outcome.ready(this.side)
+  }
+
+  /** The name that the certificate has to have. */
+  private get name(): string {
+    return this.connection.route?.tls?.sni ?? (this.target.kind === "unix" ? "localhost" : this.target.host)
+  }
+
+  private handshake(): void {
+    this.step = "handshake"
+    const { connection, side, target } = this
+    const wanted = connection.route?.tls
+    const sni = wanted?.sni ?? (target.kind === "tls" && target.ip === undefined ? target.host : undefined)
+    const alpn = wanted?.alpn ?? (connection.plan.scheme === "postgres" ? POSTGRES_ALPN : undefined)
+    try {
+      const context = connection.path.contexts.forUpstream(wanted)
+      startTls(
+        side.socket!,
+        {
+          context,
+          alpn: alpnWire(alpn),
+          rejectUnauthorized: wanted?.insecureSkipVerify !== true,
+          ...(sni === undefined ? {} : { serverName: sni.replace(/\.$/, "") }),
+        },
+        connection.path.stages.tlsUpstreamHandlers,
+        side,
+      )
+    } catch (error) {
+      this.fail(`tls: ${readable(error).message}`)
+    }
+  }
+
+  private fail(why: string): void {
+    this.outcome.failed(this.side, why)
+  }
+}
+
+/** Whether the client's TLS goes through, and was asked for: the upstream has to be asked too. */
+function isRequested({ postgres, terminated }: Connection): boolean {
+  return postgres?.kind === "ssl-request" && terminated === undefined
+}
+
+function told(error: Error | null): string {
+  const { code } = (error ?? {}) as { code?: string }
+  if (error === null) return "the TLS handshake failed"
+  const { message } = readable(error)
+  return code === undefined || message.includes(code) ? `TLS: ${message}` : `TLS: ${code}: ${message}`
+}
