@@ -7,6 +7,15 @@ const GROUPS: readonly { scenario: string; metric: string; title: string; digits
   { scenario: "promise", metric: "cpu_us", title: "The same with a policy that waits, CPU µs", digits: 1 },
   { scenario: "requests", metric: "cpu_us", title: "Request on a kept connection, CPU µs", digits: 1 },
   { scenario: "bulk-down-8", metric: "cpu_s", title: "Bulk, 8 streams down, CPU s per GB", digits: 2 },
+  { scenario: "sni", metric: "cpu_us", title: "New connection by SNI, CPU µs", digits: 1 },
+  { scenario: "handshakes-full", metric: "cpu_us", title: "Full TLS handshake (ECDSA), CPU µs", digits: 1 },
+  { scenario: "handshakes-resumed", metric: "cpu_us", title: "Resumed TLS handshake, CPU µs", digits: 1 },
+  {
+    scenario: "terminated-bulk-down-8",
+    metric: "cpu_s",
+    title: "Bulk inside of TLS, 8 streams down, CPU s per GB",
+    digits: 2,
+  },
   { scenario: "deny", metric: "cpu_us", title: "Denied connection, CPU µs", digits: 1 },
   { scenario: "idle", metric: "rss_kb", title: "Idle connection, kB", digits: 1 },
 ]

@@ -1,6 +1,15 @@
 // The floor: what a relay costs in plain Bun callbacks, with nothing decided, checked, timed or counted.
-// Half-close and backpressure are kept. With no upstream everybody is closed at once: the floor of a denial.
-// Usage: bun floor.ts ADDRESS FIRST-LAST [UPSTREAM]
+// Half-close and backpressure are kept.
+// Usage: bun floor.ts ADDRESS FIRST-LAST MODE
+//   deny                         closes everybody at once
+//   relay UPSTREAM               dials at once
+//   hello UPSTREAM               dials when the first bytes are there
+//   terminate CERT KEY UPSTREAM  ends TLS, then dials
+//   tell CERT KEY                ends TLS, tells a text, and closes
+import { readFileSync } from "node:fs"
+import { createSecureContext } from "node:tls"
+import { OWN_ANSWER } from "./wire.ts"
+
 interface Side {
   socket: Bun.Socket<Side> | undefined
   other: Side | undefined
@@ -98,7 +107,7 @@ const relay: Bun.SocketHandler<Side, "uint8array"> = {
   error: () => undefined,
 }
 
-const [address, ports, upstream] = process.argv.slice(2) as [string, string, string?]
+const [address, ports, mode, ...rest] = process.argv.slice(2) as [string, string, string, ...string[]]
 
 const upstreamHandlers: Bun.SocketHandler<Side, "uint8array"> = {
   ...relay,
@@ -123,20 +132,19 @@ const newSide = (): Side => ({
   gone: false,
 })
 
-const to = { hostname: "127.0.0.1", port: Number(upstream), socket: upstreamHandlers, allowHalfOpen: true }
+const to = { hostname: "127.0.0.1", port: Number(rest.at(-1)), socket: upstreamHandlers, allowHalfOpen: true }
 
-const clientHandlers: Bun.SocketHandler<Side, "uint8array"> = {
-  ...relay,
-  open(socket) {
-    const client = newSide()
-    const side = newSide()
-    client.socket = socket
-    client.other = side
-    side.other = client
-    socket.data = client
-    // The types leave out that half-open sockets can be asked for here.
-    Bun.connect<Side>({ ...to, data: side } as never).catch(() => undefined)
-  },
+function dial(client: Side): void {
+  // The types leave out that half-open sockets can be asked for here.
+  Bun.connect<Side>({ ...to, data: client.other! } as never).catch(() => undefined)
+}
+
+function pair(socket: Bun.Socket<Side>): Side {
+  const client = newSide()
+  client.other = newSide()
+  client.other.other = client
+  client.socket = socket
+  return client
 }
 
 const denying: Bun.SocketHandler<Side, "uint8array"> = {
@@ -144,7 +152,63 @@ const denying: Bun.SocketHandler<Side, "uint8array"> = {
   data: () => undefined,
 }
 
-const handlers = upstream === undefined ? denying : clientHandlers
+const relaying: typeof denying = {
+  ...relay,
+  open(socket) {
+    socket.data = pair(socket)
+    dial(socket.data)
+  },
+}
+
+/** Also begins a relay whose first bytes decide: the upstream is dialled when they are there. */
+const reading: typeof denying = {
+  ...relay,
+  open(socket) {
+    socket.data = pair(socket)
+  },
+  data(socket, chunk) {
+    const client = socket.data
+    const upstream = client.other!
+    if (upstream.socket === undefined && upstream.waiting === undefined) dial(client)
+    send(upstream, chunk, client)
+  },
+}
+
+const ANSWER = new TextEncoder().encode(OWN_ANSWER)
+
+/** TLS is ended after the ClientHello was read, as everybody has to who looks at the name first. */
+function ending(decided: (socket: Bun.Socket<Side>) => void): typeof denying {
+  const [cert, key] = rest.slice(0, 2).map((file) => readFileSync(file, "utf8")) as [string, string]
+  const { context } = createSecureContext({ cert, key })
+  const socket: Bun.SocketHandler<Side, "uint8array"> = {
+    ...relay,
+    handshake: (encrypted, success) => (success ? decided(encrypted) : void encrypted.terminate()),
+  }
+  return {
+    open: () => undefined,
+    data(accepted, chunk) {
+      // What TLS reads is shown here as well, on a socket object of its own.
+      if ((accepted.data as Side | undefined) !== undefined) return
+      const options = { isServer: true, initialData: chunk, tls: { secureContext: context }, socket }
+      const [raw, encrypted] = accepted.upgradeTLS(options as never) as [Bun.Socket<Side>, Bun.Socket<Side>]
+      raw.data = encrypted.data = pair(encrypted)
+    },
+  }
+}
+
+const MODES: Readonly<Record<string, () => typeof denying>> = {
+  deny: () => denying,
+  relay: () => relaying,
+  hello: () => reading,
+  terminate: () => ending((socket) => dial(socket.data)),
+  tell: () =>
+    ending((socket) => {
+      socket.write(ANSWER)
+      passEnd(socket.data.other!)
+    }),
+}
+
+const handlers = MODES[mode]!()
 const [first, last] = ports.split("-").map(Number) as [number, number]
 for (let port = first; port <= last; port++) {
   Bun.listen({ hostname: address, port, socket: handlers, allowHalfOpen: true } as never)

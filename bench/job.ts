@@ -1,10 +1,26 @@
 // What the load generator can be asked to do, and what it reports.
+import type { Hello } from "./hello.ts"
 import type { Direction } from "./wire.ts"
 
 export interface Aim {
   readonly address: string
   /** Connections go to these ports in turn. */
   readonly ports: readonly number[]
+  /** Over TLS; otherwise plain. */
+  readonly tls?: ClientTls
+}
+
+/** How the load generator speaks TLS. A connection that negotiates anything else has failed. */
+export interface ClientTls {
+  readonly version: "TLSv1.2" | "TLSv1.3"
+  /** Takes up the latest session of the aim. */
+  readonly resume: boolean
+}
+
+/** First bytes that ask for one of the names `0` to `names - 1`, a different one each time. */
+export interface Names {
+  readonly hello: Hello
+  readonly names: number
 }
 
 export type Job =
@@ -17,6 +33,8 @@ export type Job =
       /** answered: asks and waits for the upstream. closed: waits to be closed. told: waits for `bytes`, then the close. */
       readonly expect: "answered" | "closed" | "told"
       readonly bytes: number
+      /** Instead of the small request. */
+      readonly first?: Names
     }
   /** Opens connections, each with one request, and keeps them. */
   | { readonly kind: "open"; readonly aim: Aim; readonly count: number; readonly concurrency: number }
@@ -53,4 +71,6 @@ export interface Done {
   /** Milliseconds. */
   readonly p50: number
   readonly p99: number
+  /** Connections that have taken up an earlier session; over TLS. */
+  readonly resumed?: number
 }

@@ -1,6 +1,8 @@
 // The load generator, in its own process: does one job at a time, as asked over IPC, with a fixed number of things
 // under way, and reports counts and latencies.
+import { rename } from "./hello.ts"
 import type { Aim, Done, Job } from "./job.ts"
+import { Encrypted } from "./load-tls.ts"
 import { Progress } from "./progress.ts"
 import { ANSWER_LENGTH, BLOCK, DONE, REQUEST, transferRequest } from "./wire.ts"
 
@@ -28,10 +30,30 @@ let nextPort = 0
 
 function connect(aim: Aim, task: Task): void {
   const port = aim.ports[nextPort++ % aim.ports.length]!
+  const to = { hostname: aim.address, port, data: task }
+  const connecting =
+    aim.tls === undefined
+      ? Bun.connect({ ...to, socket: handlers })
+      : Bun.connect({ ...to, ...Encrypted.of(to, aim.tls, handlers).options })
   // A reset may come before the connection is reported: then it was accepted, and closed.
-  Bun.connect({ hostname: aim.address, port, socket: handlers, data: task }).catch((error) =>
-    task.closed(error.code !== "ECONNRESET"),
-  )
+  connecting.catch((error) => task.closed(error.code !== "ECONNRESET"))
+}
+
+/** How many of the aim's connections have taken up a session so far. */
+function resumptions({ address, ports, tls }: Aim): number {
+  if (tls === undefined) return 0
+  return ports.reduce((sum, port) => sum + Encrypted.of({ hostname: address, port }, tls, handlers).resumed, 0)
+}
+
+let nextName = 0
+
+/** 7,919: a prime, so that neighbours among the connections are none among the names, and all have their turn. */
+const STRIDE = 7919
+
+function firstBytes({ first }: Job & { kind: "connections" }): Uint8Array {
+  if (first === undefined) return REQUEST
+  nextName = (nextName + STRIDE) % first.names
+  return rename(first.hello, nextName)
 }
 
 /** One new connection after the other, until there is none to begin. */
@@ -55,7 +77,7 @@ class Visitor implements Task {
   }
 
   open(socket: Socket): void {
-    if (this.job.expect === "answered") socket.write(REQUEST)
+    if (this.job.expect === "answered") socket.write(firstBytes(this.job))
   }
 
   data(socket: Socket, bytes: number): void {
@@ -262,8 +284,11 @@ const NOTHING: Done = { units: 0, failed: 0, seconds: 0, p50: 0, p99: 0 }
 
 async function perform(job: Job): Promise<Done> {
   switch (job.kind) {
-    case "connections":
-      return connections(job).done
+    case "connections": {
+      const before = resumptions(job.aim)
+      const done = await connections(job).done
+      return { ...done, resumed: resumptions(job.aim) - before }
+    }
     case "open":
       return open(job).done
     case "requests":

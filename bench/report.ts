@@ -32,6 +32,8 @@ interface Metric {
 
 const METRICS: Readonly<Record<string, Metric>> = {
   cpu_us: { label: "CPU µs per {unit}", digits: 1 },
+  per_cpu: { label: "{unit}s per CPU s", digits: 0, more: true },
+  resumed: { label: "resumed %", digits: 1 },
   cpu_s: { label: "CPU s per {unit}", digits: 3 },
   cpu_share: { label: "CPU %", digits: 1 },
   self_us: { label: "µs per {unit}", digits: 2 },

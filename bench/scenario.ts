@@ -1,5 +1,7 @@
 // What a scenario is, who takes part in it, and how they take turns: A B C, A B C, ... within one run, because what the
 // machine does besides changes more from minute to minute than the systems differ.
+import type { Certificate } from "./certificates.ts"
+import type { Hello } from "./hello.ts"
 import { cpu, cpuBetween, freePort } from "./process.ts"
 import type { Done, Job } from "./job.ts"
 import { start, type Policy, type Running, type System, type Task } from "./system.ts"
@@ -64,6 +66,9 @@ export interface Choice {
   readonly policy: Policy
   readonly connections: number
   readonly buffers?: number
+  readonly names?: number
+  readonly hello?: Hello
+  readonly certificate?: Certificate
   /** Among those that wait by select(2), too. @default true */
   readonly few?: boolean
   readonly keep?: (system: System) => boolean
@@ -75,6 +80,9 @@ const CANNOT: Readonly<Record<Policy, string>> = {
   timer: "has no code that could wait",
   deny: "has no list of ranges",
   answer: "has no answer of its own",
+  sni: "has no look-up by name here",
+  terminate: "does not end TLS",
+  tell: "does not end TLS with an answer of its own",
 }
 
 /** Everybody who can do this task, on a free port each; and who cannot. */
@@ -108,6 +116,9 @@ export function taskOf(context: Context, choice: Choice): Task {
     upstream: context.workers.upstream.A,
     connections: choice.connections,
     ...(choice.buffers === undefined ? {} : { buffers: choice.buffers }),
+    ...(choice.names === undefined ? {} : { names: choice.names }),
+    ...(choice.hello === undefined ? {} : { hello: choice.hello }),
+    ...(choice.certificate === undefined ? {} : { certificate: choice.certificate }),
   }
 }
 

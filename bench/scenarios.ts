@@ -2,6 +2,7 @@
 import type { Scenario } from "./scenario.ts"
 import { bulkScenarios } from "./scenarios/bulk.ts"
 import { connectionScenarios } from "./scenarios/connections.ts"
+import { handshakeScenarios } from "./scenarios/handshakes.ts"
 import { idle } from "./scenarios/idle.ts"
 import { listeners } from "./scenarios/listeners.ts"
 import { micro } from "./scenarios/micro.ts"
@@ -10,13 +11,18 @@ import { reload } from "./scenarios/reload.ts"
 import { requests } from "./scenarios/requests.ts"
 import { save } from "./scenarios/save.ts"
 import { slow } from "./scenarios/slow.ts"
+import { sniScenarios } from "./scenarios/sni.ts"
 import { startup } from "./scenarios/startup.ts"
 import { syscalls } from "./scenarios/syscalls.ts"
+import { terminatedScenarios } from "./scenarios/terminated.ts"
 
 export const SCENARIOS: readonly Scenario[] = [
   ...connectionScenarios,
   requests,
   ...bulkScenarios,
+  ...sniScenarios,
+  ...handshakeScenarios,
+  ...terminatedScenarios,
   idle,
   listeners,
   reload,

@@ -1,12 +1,16 @@
 // What a system of the comparison is: a real program that can be started for a task on a free port.
+import type { Certificate } from "./certificates.ts"
+import { rename, serverName, type Hello } from "./hello.ts"
 import { newFolder, launch, type Program } from "./process.ts"
 import { ANSWER_LENGTH, REQUEST } from "./wire.ts"
 
 /**
  * What it has to do with a connection. list: route it if the source is in one of 100 ranges; promise, timer: the same
- * after a resolved promise or 1 ms; deny: the source is in none of them; answer: a text of its own.
+ * after a resolved promise or 1 ms; deny: the source is in none of them; answer: a text of its own. Without the ranges:
+ * sni: route it by the name in its ClientHello, as it is; terminate: end TLS and route what is inside; tell: end TLS and
+ * answer a text of its own.
  */
-export type Policy = "list" | "promise" | "timer" | "deny" | "answer"
+export type Policy = "list" | "promise" | "timer" | "deny" | "answer" | "sni" | "terminate" | "tell"
 
 export interface Task {
   readonly policy: Policy
@@ -20,6 +24,17 @@ export interface Task {
   readonly buffers?: number
   /** Connections at one time, at most. */
   readonly connections: number
+  /** sni: so many names are known. */
+  readonly names?: number
+  /** sni: what clients send. */
+  readonly hello?: Hello
+  /** terminate, tell: what clients are shown. */
+  readonly certificate?: Certificate
+}
+
+/** The names that the task knows. */
+export function serverNames({ names = 0 }: Task): string[] {
+  return Array.from({ length: names }, (_, i) => serverName(i))
 }
 
 export interface System {
@@ -88,27 +103,45 @@ export async function start(system: System, task: Task): Promise<Running> {
 }
 
 /** Whether a connection is dealt with as the task says. Waits a little after a refused one. */
-async function served(task: Task): Promise<boolean> {
-  const got = await visit(task.address, task.last, task.policy === "deny" || task.policy === "answer")
+async function served({ address, last, policy, hello, certificate }: Task): Promise<boolean> {
+  const got = await visit(address, last, {
+    silent: policy === "deny" || policy === "answer" || policy === "tell",
+    ...(hello === undefined ? {} : { first: rename(hello, 0) }),
+    tls: certificate !== undefined,
+  })
   if (got === undefined) {
     await Bun.sleep(1)
     return false
   }
-  return task.policy === "deny" ? true : got.length > 0
+  return policy === "deny" ? true : got.length > 0
+}
+
+export interface Visit {
+  /** Sends nothing, and waits for the close. */
+  readonly silent?: boolean
+  /** What is sent, and answered. @default the small request */
+  readonly first?: Uint8Array
+  readonly tls?: boolean
 }
 
 /** 5 s for one visit. */
 const VISIT = 5000
 
 /** One connection: what it was answered until the upstream's whole answer or the close. `undefined`: refused. */
-export async function visit(address: string, port: number, silent = false): Promise<string | undefined> {
+export async function visit(address: string, port: number, how: Visit = {}): Promise<string | undefined> {
+  const { silent = false, first = REQUEST, tls = false } = how
   const { promise, resolve } = Promise.withResolvers<string | undefined>()
   let got = ""
   const timer = setTimeout(resolve, VISIT, undefined)
+  const ask = (socket: Bun.Socket) => {
+    if (!silent) socket.write(first)
+  }
   const socket = await Bun.connect({
     hostname: address,
     port,
+    ...(tls ? { tls: { rejectUnauthorized: false } } : {}),
     socket: {
+      [tls ? "handshake" : "open"]: ask,
       data(_, chunk) {
         got += chunk.toString("latin1")
         if (!silent && got.length >= ANSWER_LENGTH) resolve(got)
@@ -117,7 +150,6 @@ export async function visit(address: string, port: number, silent = false): Prom
       error: () => undefined,
     },
   }).catch((error) => resolve(error.code === "ECONNRESET" ? "" : undefined))
-  if (socket !== undefined && !silent) socket.write(REQUEST)
   const answer = await promise
   clearTimeout(timer)
   if (socket !== undefined) socket.end()

@@ -26,9 +26,12 @@ export function transferRequest(direction: Direction, bytes: number): Uint8Array
   return new TextEncoder().encode(`GET /${direction}/${bytes} HTTP/1.1\r\nHost: bench\r\n\r\n`)
 }
 
-/** Reads a {@link transferRequest}; `length` is its own. `undefined` for a small request. */
+/** The first byte of a TLS record with a part of a handshake (RFC 8446 section 5.1). */
+const HANDSHAKE = 0x16
+
+/** Reads a {@link transferRequest}; `length` is its own. `undefined` for a small request or a ClientHello. */
 export function parseTransfer(chunk: Uint8Array): { direction: Direction; bytes: number; length: number } | undefined {
-  if (chunk[5] === 0x20) return undefined
+  if (chunk[5] === 0x20 || chunk[0] === HANDSHAKE) return undefined
   const text = new TextDecoder("latin1").decode(chunk.subarray(0, 200))
   const match = /^GET \/(down|up|both)\/(\d+) /.exec(text)
   const end = text.indexOf("\r\n\r\n")

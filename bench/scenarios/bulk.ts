@@ -1,10 +1,12 @@
 // Bulk: one or eight streams, down, up, or both at once; with buffers as they come, and with 128 KiB where that can be chosen.
-import type { Job } from "../job.ts"
+import type { ClientTls, Job } from "../job.ts"
 import {
   aimOf,
   alternate,
   choose,
   window,
+  type Choice,
+  type Contender,
   type Context,
   type Metrics,
   type Scenario,
@@ -23,11 +25,38 @@ const bytesOf = (context: Context) => (context.quick ? 8_000_000 : 800_000_000)
 interface Bulk {
   readonly direction: Direction
   readonly streams: number
+  readonly tls?: ClientTls
 }
 
-function jobOf(started: Started, { direction, streams }: Bulk, bytes: number): Job {
-  return { kind: "bulk", aim: aimOf(started.task), streams, bytes: Math.round(bytes / streams), direction }
+function jobOf(started: Started, { direction, streams, tls }: Bulk, bytes: number): Job {
+  const aim = { ...aimOf(started.task), ...(tls === undefined ? {} : { tls }) }
+  return { kind: "bulk", aim, streams, bytes: Math.round(bytes / streams), direction }
 }
+
+/** Everybody as they come, and with large buffers; without scripts, which do not see the bytes. */
+export function contend(
+  context: Context,
+  what: Pick<Choice, "policy" | "certificate">,
+): { contenders: Contender[]; left: string[] } {
+  const choice = { ...what, connections: 100 }
+  const plain = choose(context, { ...choice, keep: ({ name }) => !isScripted(name) })
+  const large = choose(context, {
+    ...choice,
+    buffers: BUFFERS,
+    keep: (system) => system.buffers && !isScripted(system.name),
+  })
+  return { contenders: [...plain.contenders, ...large.contenders], left: plain.left }
+}
+
+export const warmUpBulk = (context: Context, bulk: Bulk) => (started: Started) =>
+  context.workers.run(jobOf(started, bulk, bytesOf(context) / 8))
+
+export const measureBulk =
+  (context: Context, bulk: Bulk) =>
+  async (started: Started): Promise<Metrics> => {
+    const { cpu, units, failed, seconds } = await window(context, started, jobOf(started, bulk, bytesOf(context)))
+    return { cpu_s: cpu / (units / 1e9), gbps: units / 1e9 / seconds, units, failed }
+  }
 
 function scenario(bulk: Bulk): Scenario {
   const { direction, streams } = bulk
@@ -42,17 +71,9 @@ function scenario(bulk: Bulk): Scenario {
       { metric: "cpu_s", as: "ratio", to: DEFAULTS, most: 1 },
     ],
     async run(context) {
-      const plain = choose(context, { policy: "list", connections: 100 })
-      const choice = { policy: "list", connections: 100, buffers: BUFFERS } as const
-      // Scripts do not see the bytes: their systems are there without them.
-      const large = choose(context, { ...choice, keep: (system) => system.buffers && !isScripted(system.name) })
-      const contenders = [...plain.contenders.filter(({ name }) => !isScripted(name)), ...large.contenders]
-      const warmUp = (started: Started) => context.workers.run(jobOf(started, bulk, bytesOf(context) / 8))
-      const measure = async (started: Started): Promise<Metrics> => {
-        const { cpu, units, failed, seconds } = await window(context, started, jobOf(started, bulk, bytesOf(context)))
-        return { cpu_s: cpu / (units / 1e9), gbps: units / 1e9 / seconds, units, failed }
-      }
-      return { samples: await alternate(context, contenders, warmUp, measure), left: plain.left }
+      const { contenders, left } = contend(context, { policy: "list" })
+      const samples = await alternate(context, contenders, warmUpBulk(context, bulk), measureBulk(context, bulk))
+      return { samples, left }
     },
   }
 }

@@ -17,7 +17,7 @@ import type { Policy, Task } from "../system.ts"
 import { tidegate } from "../systems/tidegate.ts"
 import { ANSWER_LENGTH, OWN_ANSWER } from "../wire.ts"
 
-const CONCURRENCY = 32
+export const CONCURRENCY = 32
 
 export function jobOf(task: Task, count: number): Job {
   const expect = task.policy === "deny" ? "closed" : task.policy === "answer" ? "told" : "answered"
@@ -29,7 +29,7 @@ export function jobOf(task: Task, count: number): Job {
 export const countOf = (context: Context) => (context.quick ? 200 : 8000)
 
 /** And so many before the first: after fewer the JIT compilers are still at work. */
-const warmUpOf = (context: Context) => (context.quick ? 100 : 16_000)
+export const warmUpOf = (context: Context) => (context.quick ? 100 : 16_000)
 
 export const warmUp = (context: Context) => (started: Started) =>
   context.workers.run(jobOf(started.task, warmUpOf(context)))

@@ -15,7 +15,7 @@ const LONGEST = 5000
 
 async function until(port: number, text: string): Promise<number> {
   const began = performance.now()
-  while ((await visit("127.0.0.1", port, true)) !== text) {
+  while ((await visit("127.0.0.1", port, { silent: true })) !== text) {
     if (performance.now() - began > LONGEST) return LONGEST
     await new Promise((resolve) => setImmediate(resolve))
   }

@@ -1,21 +1,31 @@
 // The bare relay of bench/floor.ts: what is left when nothing is decided.
 import { join } from "node:path"
-import type { System } from "../system.ts"
+import type { Policy, System } from "../system.ts"
+
+const MODES: Readonly<Partial<Record<Policy, string>>> = {
+  list: "relay",
+  deny: "deny",
+  sni: "hello",
+  terminate: "terminate",
+  tell: "tell",
+}
 
 export const floor: System = {
   name: "floor",
   missing: () => undefined,
-  policies: ["list", "deny"],
+  policies: ["list", "deny", "sni", "terminate", "tell"],
   withoutList: true,
   buffers: false,
   reloads: false,
   version: () => `Bun ${Bun.version}`,
-  prepare: (task) => [
+  prepare: ({ policy, address, first, last, upstream, certificate }) => [
     process.execPath,
     "--no-install",
     join(import.meta.dir, "../floor.ts"),
-    task.address,
-    `${task.first}-${task.last}`,
-    ...(task.policy === "deny" ? [] : [String(task.upstream)]),
+    address,
+    `${first}-${last}`,
+    MODES[policy]!,
+    ...(certificate === undefined ? [] : [certificate.cert, certificate.key]),
+    ...(policy === "deny" || policy === "tell" ? [] : [String(upstream)]),
   ],
 }

@@ -26,7 +26,7 @@ end)
 export const haproxyLua: System = {
   name: "haproxy-lua",
   missing,
-  policies: ["list", "promise", "timer", "deny", "answer"],
+  policies: ["list", "promise", "timer", "deny", "answer", "tell"],
   buffers: true,
   reloads: false,
   version: () => `${version()} with Lua`,
@@ -37,8 +37,8 @@ export const haproxyLua: System = {
     const rules = [
       // An action may only sleep inside this. About one in a hundred wakes no sooner than its end.
       ...(task.policy === "timer" ? ["tcp-request inspect-delay 1s"] : []),
-      "tcp-request content lua.policy",
-      ...(task.policy === "answer"
+      ...(task.policy === "tell" ? [] : ["tcp-request content lua.policy"]),
+      ...(task.policy === "answer" || task.policy === "tell"
         ? ["tcp-request content use-service lua.answer"]
         : ["use_backend %[var(txn.target)]"]),
     ]

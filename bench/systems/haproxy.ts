@@ -3,10 +3,16 @@ import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { find } from "../process.ts"
 import { ranges } from "../ranges.ts"
-import { firstLine, type System, type Task } from "../system.ts"
+import { serverNames, type System, type Task } from "../system.ts"
 
 export const missing = () => (find("haproxy") === undefined ? "haproxy is not installed" : undefined)
-export const version = () => firstLine([find("haproxy")!, "-v"]).replace(/ \d{4}\/.*$/, "")
+/** With that of the library that its TLS comes from. */
+export function version(): string {
+  const text = Bun.spawnSync([find("haproxy")!, "-vv"]).stdout.toString()
+  const own = text.split("\n")[0]!.replace(/ \d{4}\/.*$/, "")
+  const library = /^Running on \S+ version : (\S+ \S+)/m.exec(text)?.[1]
+  return library === undefined ? own : `${own} (${library})`
+}
 
 /** A configuration whose frontend follows these rules. */
 export function configuration(
@@ -27,26 +33,54 @@ defaults
   timeout server 300s
 
 frontend in
-  bind ${task.address}:${task.first}${task.last > task.first ? `-${task.last}` : ""}
+  bind ${task.address}:${task.first}${task.last > task.first ? `-${task.last}` : ""}${tls(task)}
 ${rules.map((line) => `  ${line}\n`).join("")}
 backend web
   server web 127.0.0.1:${task.upstream}
 `
 }
 
+/** By itself it would prefer other ciphers than nginx and other groups than anybody, who follow the client. */
+function tls({ certificate }: Task): string {
+  if (certificate === undefined) return ""
+  return ` ssl crt ${certificate.pair} prefer-client-ciphers curves X25519:P-256`
+}
+
+function rules(task: Task, folder: string): string[] {
+  switch (task.policy) {
+    case "sni": {
+      const map = join(folder, "map")
+      writeFileSync(
+        map,
+        serverNames(task)
+          .map((name) => `${name} web\n`)
+          .join(""),
+      )
+      return [
+        "tcp-request inspect-delay 5s",
+        "tcp-request content accept if { req.ssl_hello_type 1 }",
+        `use_backend %[req.ssl_sni,lower,map(${map})]`,
+      ]
+    }
+    case "terminate":
+      return ["default_backend web"]
+    default:
+      return [`tcp-request connection reject unless { src -f ${join(folder, "list")} }`, "default_backend web"]
+  }
+}
+
 export const haproxy: System = {
   name: "haproxy",
   missing,
-  policies: ["list", "deny"],
+  policies: ["list", "deny", "sni", "terminate"],
   buffers: true,
   reloads: true,
   version,
   prepare(task, folder) {
     const file = join(folder, "haproxy.cfg")
-    const rules = [`tcp-request connection reject unless { src -f ${join(folder, "list")} }`, "default_backend web"]
     // The sockets are handed from process to process, as the documentation tells those who want no failures.
     const globals = [`stats socket ${join(folder, "stats")} level admin expose-fd listeners`]
-    writeFileSync(file, configuration(task, folder, globals, rules))
+    writeFileSync(file, configuration(task, folder, globals, rules(task, folder)))
     return [find("haproxy")!, "-W", "-f", file]
   },
   reload: (program) => void process.kill(program.pid, "SIGUSR2"),

@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { userInfo } from "node:os"
 import { find } from "../process.ts"
 import { ranges } from "../ranges.ts"
-import { firstLine, type System, type Task } from "../system.ts"
+import { serverNames, type System, type Task } from "../system.ts"
 import { OWN_ANSWER } from "../wire.ts"
 
 /** Where dynamic modules are, and whether the stream module is one; `undefined` without nginx. */
@@ -26,7 +26,13 @@ export function missingModules(...extra: string[]): string | undefined {
   return absent === undefined ? undefined : `nginx has no ${absent}`
 }
 
-export const version = () => firstLine([find("nginx")!, "-v"]).replace("nginx version: ", "")
+/** With that of the library that its TLS comes from. */
+export function version(): string {
+  const text = Bun.spawnSync([find("nginx")!, "-V"]).stderr.toString()
+  const own = /^nginx version: (.*)$/m.exec(text)?.[1] ?? "unknown"
+  const library = /\brunning with (\S+ \S+)/.exec(text) ?? /^built with (\S+ \S+)/m.exec(text)
+  return library === null ? own : `${own} (${library[1]})`
+}
 
 /** Descriptors of nginx beside connections: logs, channels, event queue. */
 const SPARE = 64
@@ -54,7 +60,7 @@ stream {
   upstream web { server 127.0.0.1:${task.upstream}; }
 ${head.map((line) => `  ${line}\n`).join("")}
   server {
-    listen ${task.address}:${ports};
+    listen ${task.address}:${ports}${task.certificate === undefined ? "" : " ssl"};
     ${task.buffers === undefined ? "" : `proxy_buffer_size ${task.buffers};`}
 ${body.map((line) => `    ${line}\n`).join("")}
   }
@@ -68,29 +74,58 @@ function body(task: Task): string[] {
       return [...ranges(task.policy).map((range) => `allow ${range};`), "deny all;", "proxy_pass web;"]
     case "answer":
       return ["return $text;"]
+    case "sni":
+      return ["ssl_preread on;", "proxy_pass $target;"]
+    case "terminate":
+      return [...tls(task), "proxy_pass web;"]
+    case "tell":
+      return [...tls(task), `return "${TEXT}";`]
     default:
       return ["proxy_pass $target;"]
+  }
+}
+
+const TEXT = OWN_ANSWER.replace("\n", "\\n")
+
+const tls = ({ certificate }: Task): string[] => [
+  `ssl_certificate ${certificate!.cert};`,
+  `ssl_certificate_key ${certificate!.key};`,
+  "ssl_protocols TLSv1.2 TLSv1.3;",
+]
+
+function head(task: Task): string[] {
+  switch (task.policy) {
+    case "sni":
+      return [
+        `map $ssl_preread_server_name $target { default none; ${serverNames(task)
+          .map((name) => `${name} web;`)
+          .join(" ")} }`,
+      ]
+    case "terminate":
+    case "tell":
+      return []
+    default:
+      return [
+        `geo $listed { default 0; ${ranges(task.policy)
+          .map((range) => `${range} 1;`)
+          .join(" ")} }`,
+        task.policy === "answer"
+          ? `map $listed $text { default ""; 1 "${TEXT}"; }`
+          : "map $listed $target { default none; 1 web; }",
+      ]
   }
 }
 
 export const nginx: System = {
   name: "nginx",
   missing: () => missingModules(),
-  policies: ["list", "deny", "answer"],
+  policies: ["list", "deny", "answer", "sni", "terminate", "tell"],
   buffers: true,
   reloads: true,
   version,
   prepare(task, folder) {
-    const head = [
-      `geo $listed { default 0; ${ranges(task.policy)
-        .map((range) => `${range} 1;`)
-        .join(" ")} }`,
-      task.policy === "answer"
-        ? `map $listed $text { default ""; 1 "${OWN_ANSWER.replace("\n", "\\n")}"; }`
-        : "map $listed $target { default none; 1 web; }",
-    ]
     const file = join(folder, "nginx.conf")
-    writeFileSync(file, configuration(task, folder, [], head, body(task)))
+    writeFileSync(file, configuration(task, folder, [], head(task), body(task)))
     return [find("nginx")!, "-c", file, "-e", "stderr"]
   },
   reload: (program) => void process.kill(program.pid, "SIGHUP"),

@@ -1,6 +1,8 @@
 // Tidegate itself, as `tidegate serve` starts it, with a policy file for the task.
 import { readFileSync, renameSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
+import type { Certificate } from "../certificates.ts"
+import { DIGITS } from "../hello.ts"
 import { ranges } from "../ranges.ts"
 import type { Policy, System, Task } from "../system.ts"
 import { OWN_ANSWER } from "../wire.ts"
@@ -24,6 +26,8 @@ const WAITS: Partial<Record<Policy, string>> = {
 }
 
 export function policyText(task: Task): string {
+  if (task.policy === "sni") return byName(task)
+  if (task.certificate !== undefined) return terminating(task, task.certificate)
   const wait = WAITS[task.policy]
   const granted =
     task.policy === "answer" ? `respond(${JSON.stringify(OWN_ANSWER)})` : `route("tcp://127.0.0.1:${task.upstream}")`
@@ -36,6 +40,39 @@ const office = cidrs(${JSON.stringify(ranges(task.policy))})
 export ${wait === undefined ? "" : "async "}function on_tcp_connect(connection: Connection) {
   ${wait ?? ""}
   return connection.client.within(office) ? ${granted} : deny()
+}
+`
+}
+
+/** The names are patterns of the listener, which finds the policy by them. */
+function byName({ address, first, upstream, names }: Task): string {
+  return `import { route } from "tidegate"
+
+const name = (i: number) => \`name-\${String(i).padStart(${DIGITS}, "0")}.bench.example\`
+
+export const listen = Array.from({ length: ${names} }, (_, i) => ({
+  url: \`tls://\${name(i)}:${first}\`,
+  address: "${address}",
+}))
+
+export function on_tcp_connect() {
+  return route("tcp://127.0.0.1:${upstream}")
+}
+`
+}
+
+function terminating({ policy, address, first, upstream }: Task, { cert, key }: Certificate): string {
+  const granted = policy === "tell" ? `respond(${JSON.stringify(OWN_ANSWER)})` : `route("tcp://127.0.0.1:${upstream}")`
+  return `import { readFileSync } from "node:fs"
+import { respond, route, type Connection } from "tidegate"
+
+export const listen = "tls://${address}:${first}"
+
+const certificates = { cert: readFileSync("${cert}", "utf8"), key: readFileSync("${key}", "utf8") }
+
+export async function on_tcp_connect(connection: Connection) {
+  await connection.terminate({ certificates })
+  return ${granted}
 }
 `
 }
@@ -55,7 +92,7 @@ export function serveCommand(folder: string, bunOptions: readonly string[] = [])
 export const tidegate: System = {
   name: "tidegate",
   missing: () => undefined,
-  policies: ["list", "promise", "timer", "deny", "answer"],
+  policies: ["list", "promise", "timer", "deny", "answer", "sni", "terminate", "tell"],
   buffers: false,
   reloads: true,
   version() {
