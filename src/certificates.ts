@@ -7,7 +7,7 @@ import type { Log } from "./observe/log.ts"
 import { CertificateStore, type CertificateProblem } from "./tls/certificate-store.ts"
 import type { DevCertificates } from "./tls/dev-certificates.ts"
 import { expiring, type ExpirySaid } from "./tls/expiry.ts"
-import type { Identity } from "./tls/identity.ts"
+import { IdentityInvalid, type Identity } from "./tls/identity.ts"
 
 export interface CertificateOptions {
   readonly folder: string
@@ -30,13 +30,14 @@ export const openCertificates = (
   log: Log,
 ): Effect.Effect<Certificates, string, Scope.Scope> =>
   Effect.gen(function* () {
+    const made = dev ? yield* Effect.tryPromise({ try: () => openDev(folder), catch: shown }) : undefined
     const store = new CertificateStore(folder)
     const report = new Report(log)
     const first = yield* Effect.promise(() => store.load())
     const missing = first.problems.find(({ file }) => file === ".")
-    if (required && missing !== undefined) return yield* Effect.fail(`${folder}: ${missing.message}`)
+    if (required && missing !== undefined && store.identities.length === 0)
+      return yield* Effect.fail(`${folder}: ${missing.message}${hinted(missing.hint)}`)
     report.problems(first.problems, required)
-    const made = dev ? yield* Effect.tryPromise({ try: () => openDev(folder), catch: String }) : undefined
     if (made !== undefined)
       log.info(`development certificates are made for every name; clients trust them with ${made.authorityFile}`)
     const reload = async () => {
@@ -69,6 +70,15 @@ export const openCertificates = (
 const openDev = async (folder: string): Promise<DevCertificates> =>
   (await import("./tls/dev-certificates.ts")).DevCertificates.open(folder)
 
+/** What is wrong with the authority that is there. */
+function shown(error: unknown): string {
+  return error instanceof IdentityInvalid ? `${error.file}: ${error.message}${hinted(error.hint)}` : String(error)
+}
+
+function hinted(hint: string | undefined): string {
+  return hint === undefined ? "" : ` (${hint})`
+}
+
 class Report {
   private readonly log: Log
   private reported = ""
@@ -84,7 +94,7 @@ class Report {
       .filter(({ file }) => required || file !== ".")
       .map(
         ({ hint, kept, message, path }) =>
-          `${path}: ${message}${kept ? "; the last good one stays" : ""}${hint === undefined ? "" : ` (${hint})`}`,
+          `${path}: ${message}${kept ? "; the last good one stays" : ""}${hinted(hint)}`,
       )
     const all = shown.join("\n")
     if (all !== this.reported) for (const problem of shown) this.log.error(problem)

@@ -5,6 +5,7 @@ import manifest from "../package.json" with { type: "json" }
 import { ControlFailed, openControl, type Status } from "./admin/control.ts"
 import { openCertificates, type CertificateOptions } from "./certificates.ts"
 import { renderDiagnostic, type Diagnostic } from "./config/diagnostic.ts"
+import { servedNames } from "./config/served-names.ts"
 import { Loader } from "./config/loader.ts"
 import type { Snapshot } from "./config/snapshot.ts"
 import { watch } from "./config/watch.ts"
@@ -224,6 +225,7 @@ export const gateway = (
           address,
           error,
           files: plan.files,
+          names: servedNames(plan),
           active,
         })),
         files: snapshot?.files ?? [],

@@ -3,7 +3,8 @@ export { deny, next, respond, route, DecisionInvalid } from "./policy/decision.t
 export { cidrs, CidrInvalid } from "./policy/cidr.ts"
 export { DurationInvalid } from "./policy/duration.ts"
 export { TargetInvalid } from "./policy/target.ts"
-export { PrereadTimeout, PrereadTooLarge } from "./policy/preread.ts"
+export { HelloInvalid, PrereadTimeout, PrereadTooLarge } from "./policy/preread.ts"
+export { HandshakeFailed, TerminateInvalid } from "./policy/terminate.ts"
 export type {
   Answer,
   Body,
@@ -29,5 +30,19 @@ export type {
   Endpoint,
   PeekOptions,
   Policy,
+  PostgresStart,
+  ProtocolOptions,
   Summary,
 } from "./policy/connection.ts"
+export type { AlternativeNames, ClientCertificate } from "./policy/client-certificate.ts"
+export type {
+  CertificatePair,
+  ClientCertificateMode,
+  PresentedCertificate,
+  Terminated,
+  TerminateOptions,
+  TlsVersion,
+} from "./policy/terminate.ts"
+export type { UpstreamTls } from "./policy/upstream-tls.ts"
+export type { ClientHello, Protocol } from "./protocol/index.ts"
+export type { Refusable } from "./protocol/refusal.ts"

@@ -5,17 +5,28 @@ import { ask, messageOf } from "./policy/ask.ts"
 import type { CloseReason, Policy } from "./policy/connection.ts"
 import type { Answer } from "./policy/decision.ts"
 import { setUp, type Resources } from "./policy/set-up.ts"
-import { simulate, type Facts } from "./policy/simulated.ts"
+import { FactsInvalid, simulate, type Facts } from "./policy/simulated.ts"
+import { listenerMet } from "./policy/simulated-start.ts"
 import { GivenUp } from "./policy/within.ts"
 
-export { FactsInvalid, type Facts, type HelloFacts } from "./policy/simulated.ts"
+export {
+  FactsInvalid,
+  type CertificateFacts,
+  type Facts,
+  type HelloFacts,
+  type PostgresFacts,
+  type TerminatedFacts,
+} from "./policy/simulated.ts"
 
 /** A policy's module (`import * as policy from "./hello.ts"`), its default export, or its `on_tcp_connect` alone. */
 export type Tested = Policy | { readonly default: Policy } | Policy["on_tcp_connect"]
 
 /** What is known of the connection; `to` may be left out for a policy that has a `listen`. */
 export interface ConnectFacts extends Omit<Facts, "to"> {
-  /** The listener, like `"tcp://:5432"`. @default the first that the policy listens on */
+  /**
+   * The listener, like `"tcp://:5432"` or `"tls://db.example.com:443"`.
+   * @default of those that the policy listens on, the one that is asked about the client's server name, else the first
+   */
   readonly to?: string
   /** The policy's second argument. With it, `setup` is not run. */
   readonly resources?: unknown
@@ -34,7 +45,7 @@ export interface Connected {
 /** `connect` rejects with it when the gateway would close the connection because of the policy. */
 export class PolicyFailed extends Error {
   override readonly name = "PolicyFailed"
-  /** `policy-failed`, `policy-timeout`, `preread-timeout` or `preread-too-large`. */
+  /** `policy-failed`, `policy-timeout`, `preread-timeout`, `preread-too-large`, `hello-invalid` or `tls-handshake-failed`. */
   readonly closeReason: CloseReason
 
   constructor(closeReason: CloseReason, message: string, cause: unknown) {
@@ -53,18 +64,20 @@ const LONGEST_BODY = 16 * 1024 * 1024
  * Asks a policy about a connection. Nothing is opened: no socket, no upstream. `setup` is run before and what it made
  * is released afterwards, unless `facts.resources` is given.
  *
- * A `peek` for more than `facts.bytes` holds fails at once as it would after its time; a Promise or an Effect has the
- * policy's own deadline, in real time.
- * @throws PolicyFailed, FactsInvalid, TypeError for what is no policy
+ * What the client would have to send fails at once as it would after its time; a Promise or an Effect has the policy's
+ * own deadline, in real time.
+ * @throws PolicyFailed, FactsInvalid (also where the gateway asks no policy), TypeError for what is no policy
  */
 export async function connect(policy: Tested, facts: ConnectFacts): Promise<Connected> {
   const { connect: asked, deadline, listen, setup } = exportsOf(policy)
-  const { resources: given, to = firstListener(listen), ...rest } = facts
-  const { connection, log, abort } = simulate({ ...rest, to })
+  const { resources: given, to, ...rest } = facts
+  const simulated = simulate({ ...rest, to: to ?? listenerMet(listen ?? nowhere(), rest) })
+  const { connection, log, refused } = simulated
+  if (refused !== undefined) throw new FactsInvalid(`no policy is asked, ${refused.reason}: ${refused.message}`)
   const { value: resources, release }: Resources =
     "resources" in facts || setup === undefined ? { value: given, release: () => {} } : await resourcesOf(setup)
   try {
-    const { said, outcome } = await ask([{ file: "policy", connect: asked, deadline, resources }], connection, abort)
+    const { said, outcome } = await ask([{ file: "policy", connect: asked, deadline, resources }], simulated)
     if (outcome.kind === "failed") throw new PolicyFailed(outcome.reason, outcome.message, outcome.cause)
     return { decision: said[0]!.answer!, log: Object.assign({}, ...log.all()), vars: connection.vars }
   } finally {
@@ -107,8 +120,7 @@ function exportsOf(tested: Tested): PolicyExports {
   throw new TypeError(found.map(({ message }) => message).join("\n"))
 }
 
-function firstListener(listen: PolicyExports["listen"]): string {
-  if (listen !== undefined) return listen[0]!.url
+function nowhere(): never {
   throw new TypeError(
     'the policy has no listen, so the facts must say where the client connects, like to: "tcp://:5432"',
   )

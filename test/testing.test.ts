@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test"
 import { Effect } from "effect"
-import { deny, next, respond, route, type Connection, type Policy } from "../src/index.ts"
-import { bodyBytes, bodyText, connect, FactsInvalid, PolicyFailed } from "../src/testing.ts"
-import * as hello from "../policies/hello.ts"
+import { deny, HandshakeFailed, next, respond, route, type Answer, type Connection, type Policy } from "../src/index.ts"
+import { bodyBytes, bodyText, connect, FactsInvalid, PolicyFailed, type ConnectFacts } from "../src/testing.ts"
+import * as greeting from "../policies/hello.ts"
+import { hello } from "./protocol/hello.ts"
 
 const facts = { from: "203.0.113.9", to: "tcp://:5432" } as const
 const passing = () => next
@@ -18,6 +19,27 @@ const reporting = async (connection: Connection) => {
   const { client, dryRun, listener, openedAt, server } = connection
   return respond(JSON.stringify([client, server, listener, openedAt, dryRun, [...(await connection.peek(2))]]))
 }
+
+const naming = ({ listener, postgres, tls }: Connection) =>
+  respond(JSON.stringify([tls?.sni, listener.url, postgres?.kind]))
+
+const told = async (facts: Partial<ConnectFacts>, ...listen: string[]) => {
+  const { decision } = await connect({ listen, on_tcp_connect: naming }, { from: "203.0.113.9", ...facts })
+  return JSON.parse(await bodyText(decision))
+}
+
+const ending = async (connection: Connection) => {
+  const { clientCertificate } = await connection.terminate({ clientCertificate: "request" })
+  return deny(`${clientCertificate?.sans.uri[0]} speaks ${(await connection.protocol())?.protocol}`)
+}
+
+const demanding = (connection: Connection) => connection.terminate({ clientCertificate: "require-any" })
+const catching = (answer: Answer) => async (connection: Connection) => {
+  await demanding(connection).catch(() => undefined)
+  return answer
+}
+
+const encrypting = () => route("tcp://a:1").or(route("tls://db:5432"))
 
 const using = (setup: () => unknown) => ({
   setup,
@@ -38,7 +60,7 @@ function* endless() {
 
 describe("what is tested", () => {
   test("a module", async () => {
-    const { decision, log, vars } = await connect(hello, { from: "203.0.113.9" })
+    const { decision, log, vars } = await connect(greeting, { from: "203.0.113.9" })
     expect(decision).toEqual(respond("Hello 203.0.113.9, this is Tidegate.\n"))
     expect(log).toEqual({})
     expect(vars).toEqual(new Map())
@@ -107,6 +129,76 @@ describe("what it gives", () => {
   })
 })
 
+describe("TLS", () => {
+  test("the name of the listener is what the client asks for", async () => {
+    expect(await told({}, "tls://db.example.com:443")).toEqual(["db.example.com", "tls://:443", null])
+    expect(await told({ to: "tls://a.example:443" }, "tls://:443")).toEqual(["a.example", "tls://:443", null])
+    expect(await told({}, "postgres://a.example:5432")).toEqual(["a.example", "postgres://:5432", "ssl-request"])
+  })
+
+  test("of several listeners, the client meets the one with the most specific name", async () => {
+    const listen = ["tcp://:80", "tls://:443", "tls://*.example.com:444", "tls://a.example.com:445"]
+    expect(await told({ tls: { sni: "A.example.com" } }, ...listen)).toEqual(["a.example.com", "tls://:445", null])
+    expect(await told({ tls: { sni: "b.example.com" } }, ...listen)).toEqual(["b.example.com", "tls://:444", null])
+    expect(await told({ tls: { sni: "c.example" } }, ...listen)).toEqual(["c.example", "tls://:443", null])
+    expect(await told({ bytes: hello({ sni: "a.example.com" }) }, ...listen)).toEqual([
+      "a.example.com",
+      "tls://:445",
+      null,
+    ])
+    expect(await told({}, ...listen)).toEqual([null, "tcp://:80", null])
+    const postgres = ["postgres://a.example:5432", "postgres://:5433"]
+    expect(await told({ postgres: { kind: "cancel" } }, ...postgres)).toEqual([null, "postgres://:5433", "cancel"])
+    expect(await told({ postgres: { user: "ana" } }, ...postgres)).toEqual([
+      "a.example",
+      "postgres://:5432",
+      "ssl-request",
+    ])
+  })
+
+  test.each([
+    [{ tls: { sni: "b.example" } }, ["tls://a.example:443"], 'to: the client asks for "b.example"'],
+    [{}, ["tls://*.example:443"], "tls: sni: expected the name"],
+    [{ bytes: "hello" }, ["tls://:443"], "no policy is asked, hello-invalid: the first bytes are no TLS hello"],
+    [{ to: "tls://:443", bytes: "" }, [], "no policy is asked, preread-timeout"],
+  ])("%j at %j is no question to the policy: %s", async (facts, listen, why) => {
+    const policy = { ...(listen.length === 0 ? {} : { listen }), on_tcp_connect: () => expect.unreachable() }
+    const asked = connect(policy as Policy, { from: "203.0.113.9", ...facts })
+    await expect(asked).rejects.toThrow(FactsInvalid)
+    await expect(asked).rejects.toThrow(why)
+  })
+
+  test("terminate() gives what the facts say, and then it is about the plain text", async () => {
+    const { decision } = await connect(ending, {
+      ...facts,
+      to: "tls://a.example:443",
+      plain: "GET / HTTP/1.1\r\nHost: a.example\r\n\r\n",
+      clientCertificate: { sans: { uri: ["spiffe://example/amy"] } },
+    })
+    expect(decision).toEqual(deny("spiffe://example/amy speaks http"))
+  })
+
+  test("a failed handshake rejects, whatever the policy makes of it", async () => {
+    const tls = { from: "203.0.113.9", to: "tls://a.example:443" }
+    for (const policy of [demanding, catching(route("tcp://db:5432")), catching(next)]) {
+      const error: unknown = await connect(policy as never, tls).catch((error) => error)
+      expect(error).toMatchObject({
+        name: "PolicyFailed",
+        closeReason: "tls-handshake-failed",
+        message: "tls-handshake-failed: the client has no certificate",
+        cause: expect.any(HandshakeFailed),
+      })
+    }
+  })
+
+  test("a tls:// target is for plain text", async () => {
+    expect((await connect(encrypting, facts)).decision.action).toBe("route")
+    await expect(connect(encrypting, { ...facts, to: "tls://a.example:443" })).rejects.toThrow(
+      "policy-failed: use tcp:// to pass TLS through, or `await connection.terminate()` first",
+    )
+  })
+})
+
 describe("a failing policy rejects, with the close reason", () => {
   test.each([
     [
@@ -119,9 +211,12 @@ describe("a failing policy rejects, with the close reason", () => {
     ["a bad target", () => route("db:5432"), "policy-failed", /did you mean "tcp:\/\/db:5432"/],
     ["an Effect that fails", () => Effect.fail(new Error("broken")), "policy-failed", "policy-failed: broken"],
     ["too few bytes", (connection: Connection) => connection.peek(1), "preread-timeout", /0 of 1 bytes/],
+    ["a broken hello", (connection: Connection) => connection.hello(), "hello-invalid", /empty-record/],
+    ["bad options", (connection: Connection) => connection.terminate({ ca: "x" }), "policy-failed", /terminate: ca/],
     ["too many bytes", (connection: Connection) => connection.peek(99_999), "preread-too-large", /at most 16384/],
   ])("%s", async (_, policy, closeReason, message) => {
-    const error: unknown = await connect(policy as never, facts).catch((error) => error)
+    const bytes = closeReason === "hello-invalid" ? new Uint8Array([22, 3, 1, 0, 0]) : ""
+    const error: unknown = await connect(policy as never, { ...facts, bytes }).catch((error) => error)
     expect(error).toBeInstanceOf(PolicyFailed)
     expect(error).toMatchObject({ name: "PolicyFailed", closeReason, message: expect.stringMatching(message) })
   })

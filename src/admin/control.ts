@@ -29,7 +29,6 @@ export interface FileStatus {
   readonly problems: readonly string[]
 }
 
-/** What `tidegate status` shows. */
 /** A certificate of the store. */
 export interface CertificateStatus {
   /** Relative to the folder of certificates. */
@@ -40,6 +39,7 @@ export interface CertificateStatus {
   readonly expires: string
 }
 
+/** What `tidegate status` shows. */
 export interface Status {
   readonly pid: number
   readonly version: string

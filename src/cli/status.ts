@@ -4,6 +4,7 @@ import {
   askControl,
   ControlFailed,
   NotRunning,
+  type CertificateStatus,
   type FileStatus,
   type ListenerStatus,
   type Status,
@@ -81,7 +82,7 @@ const STATE_COLORS: Readonly<Record<string, Color>> = {
 
 function table(found: Status, word: string): string {
   const paint = painter(wantsColor(1))
-  const { connections, listeners, files, events } = found
+  const { certificates = [], connections, listeners, files, events } = found
   const state = (name: string) => paint(STATE_COLORS[name] ?? "bold", name)
   const since = span(Date.now() - Date.parse(found.startedAt))
   const lines = [
@@ -98,6 +99,8 @@ function table(found: Status, word: string): string {
   lines.push("", ...columns(paint, ["FILE", "STATE", "VERSION"], files.map(fileRow)))
   for (const { problems } of files)
     for (const problem of problems) lines.push(...problem.split("\n").map((line) => `  ${printable(line)}`))
+  if (certificates.length > 0)
+    lines.push("", ...columns(paint, ["CERTIFICATE", "EXPIRES", "KEY", "NAMES"], certificates.map(certificateRow)))
   return lines.join("\n")
 }
 
@@ -110,10 +113,16 @@ function listenerRow(listener: ListenerStatus): string[] {
 const MOST_NAMES = 3
 
 function shownNames({ names }: ListenerStatus): string {
-  if (names === undefined) return "-"
-  const shown = names.first.slice(0, MOST_NAMES)
-  const more = names.count - shown.length
-  return `${shown.join(", ")}${more === 0 ? "" : ` and ${more} more`}`
+  return names === undefined ? "-" : some(names.first, names.count)
+}
+
+function certificateRow({ algorithm, expires, file, names }: CertificateStatus): string[] {
+  return [file, expires.slice(0, 10), algorithm, some(names, names.length) || "-"]
+}
+
+function some(names: readonly string[], count: number): string {
+  const shown = names.slice(0, MOST_NAMES)
+  return `${shown.join(", ")}${count === shown.length ? "" : ` and ${count - shown.length} more`}`
 }
 
 function fileRow(file: FileStatus): string[] {

@@ -89,6 +89,8 @@ export class Connection implements Timed, PrereadHost {
   /** Milliseconds that policies spent waiting for the client: these do not count against their deadline. */
   heldBack = 0
   private heldSince = 0
+  /** Waits for the client that are under way: a policy may read while it terminates. */
+  private waits = 0
   /** Bytes that were read only to be thrown away. */
   discarded = 0
   /** What comes after a delay. */
@@ -158,6 +160,8 @@ export class Connection implements Timed, PrereadHost {
   }
 
   waiting(waits: boolean): void {
+    this.waits += waits ? 1 : -1
+    if (this.waits !== (waits ? 1 : 0)) return
     const now = performance.now()
     if (waits) this.heldSince = now
     else this.heldBack += now - this.heldSince

@@ -20,6 +20,8 @@ export interface Settings {
   readonly descriptors: number
   /** Milliseconds for a policy that waits. */
   readonly policyDeadline: number
+  /** Milliseconds for the handshake of `terminate`. @default 60000 */
+  readonly handshakeDeadline?: number
   /** Dial link-local addresses (cloud metadata services live there). */
   readonly allowLinkLocal: boolean
   /** Dial our own listeners, which may loop. */

@@ -2,7 +2,7 @@
 // policy deadline, whose clock stands still while the gateway waits for the client.
 import type { PolicyVersion } from "../config/snapshot.ts"
 import { checkAnswer, DecisionInvalid, type Decision } from "../policy/decision.ts"
-import { unfitRoute } from "../policy/check-route.ts"
+import { UNDER_WAY, unfitRoute } from "../policy/check-route.ts"
 import { State, type Connection } from "./connection.ts"
 import { prereadFailure } from "../policy/preread.ts"
 import { readable } from "../policy/thrown.ts"
@@ -92,6 +92,8 @@ function settled(connection: Connection, policy: PolicyVersion, value: unknown):
     const checked = checkAnswer(value)
     if (checked.action === "next") return false
     connection.policy = policy
+    const failure = connection.termination?.failure
+    if (failure !== undefined) return unterminated(connection, failure)
     const unfit = unfitFor(connection, checked)
     if (unfit !== undefined) throw new DecisionInvalid(unfit)
     decided(connection)
@@ -102,10 +104,18 @@ function settled(connection: Connection, policy: PolicyVersion, value: unknown):
   return true
 }
 
+/** A policy goes on after its `terminate` has failed: no decision is carried out any more. */
+function unterminated(connection: Connection, failure: unknown): true {
+  decided(connection)
+  connection.reason = readable(failure).message
+  connection.view?.closed("tls-handshake-failed")
+  refuse(connection, "tls-handshake-failed")
+  return true
+}
+
 /** What a decision that is right in itself cannot do with this connection. */
 function unfitFor({ hello, termination }: Connection, decision: Decision): string | undefined {
-  if (termination !== undefined && termination.result === undefined)
-    return "decided while terminate() was under way; write: await connection.terminate()"
+  if (termination !== undefined && termination.result === undefined) return UNDER_WAY
   return hello === undefined ? undefined : unfitRoute(decision, { hello: true, terminated: termination !== undefined })
 }
 

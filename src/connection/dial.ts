@@ -270,7 +270,7 @@ export class Dial {
 
   expire(): void {
     const { wheel } = this.connection.path
-    if (wheel.now >= this.due) return this.giveUp(`no connection within ${this.timeout} ms`)
+    if (wheel.now >= this.due) return this.giveUp(`no ${this.hello?.awaited ?? "connection"} within ${this.timeout} ms`)
     if (this.nextAddress < this.addresses.length && wheel.now >= this.staggered) {
       if (this.connection.path.sideAttempts < SIDE_ATTEMPTS) this.tryAddress()
       else this.staggered = wheel.now + wheel.ticks(STAGGER)
@@ -301,7 +301,8 @@ export function tryNextTarget(connection: Connection, error: string): boolean {
   connection.connectedAt = undefined
   connection.state = State.dialling
   for (const chunk of unsent) connection.ahead().push(chunk)
-  dialled.error = error
+  // An alert that came before the end says more.
+  dialled.error ??= error
   dialled.next()
   return true
 }

@@ -35,6 +35,8 @@ export function deny(connection: Connection, decision: Deny): void {
   connection.closeReason = "denied"
   connection.closedBy = "gateway"
   if (decision.inBand === undefined || isFarewell(connection)) return denyAfter(connection, decision, undefined)
+  // It may have been dialling until now.
+  connection.state = State.deciding
   const shown = (last: Uint8Array | undefined) => {
     if (connection.state === State.deciding) denyAfter(connection, decision, last)
   }

@@ -7,8 +7,8 @@ import type { Connection } from "./connection.ts"
 
 /** The last bytes for a client that is refused; `undefined` where nothing can be said. */
 export function farewell(connection: Connection, reason: CloseReason): Uint8Array | undefined {
-  const { hello, plan, postgres, terminated } = connection
-  if (hello !== undefined && terminated === undefined) return alert(alertFor(reason))
+  const { hello, plan, postgres, termination } = connection
+  if (hello !== undefined && termination?.begun !== true) return alert(alertFor(reason))
   if (plan.scheme !== "postgres" || postgres === undefined || postgres.kind === "cancel") return undefined
   const { text, code } = postgresReason(connection, reason)
   return postgresError(text, code)

@@ -11,6 +11,7 @@ import { expireLinger, letGo, lingered, proceed } from "./ending.ts"
 import { clientEnded, expireRelay, relay, relayDrained, sideClosed, upstreamEnded } from "./relay.ts"
 import type { Side } from "./side.ts"
 import { clientHandshaken } from "./terminate.ts"
+import { tlsError } from "./tls-error.ts"
 
 /** Errors of TLS have OpenSSL's form; the socket closes by itself after them. */
 const OF_TLS = /^error:[0-9a-f]{8}:/i
@@ -18,11 +19,13 @@ const OF_TLS = /^error:[0-9a-f]{8}:/i
 /** A callback threw, which is a bug of ours: nothing on this connection can be trusted any more. */
 function broken(side: Side, error: Error): void {
   if (side.closed) return
+  const { connection } = side
   if (OF_TLS.test(error.message)) {
     side.broken = true
+    if (side === connection.upstream && connection.dial !== undefined)
+      connection.dial.error = `TLS: ${tlsError(error).text}`
     return
   }
-  const { connection } = side
   connection.path.exits.internalError(error)
   connection.abort("internal-error", "gateway")
 }

@@ -1,16 +1,17 @@
 // `connection.terminate()`: ends the client's TLS here. The bytes read so far, which begin with its hello, go into the
 // handshake; after it the connection's client side carries plain text.
+import type { X509Certificate } from "node:crypto"
 import { formatIp } from "../policy/address.ts"
 import {
   checkTerminate,
   HandshakeFailed,
   type CertificatePair,
-  type PresentedCertificate,
   type Terminated,
   type TlsVersion,
 } from "../policy/terminate.ts"
 import type { Termination as Wanted } from "../policy/terminate.ts"
 import { readable } from "../policy/thrown.ts"
+import type { ClientHello } from "../protocol/index.ts"
 import { alert, type Alert } from "../protocol/alert.ts"
 import { alpnWire, POSTGRES_ALPN } from "./alpn.ts"
 import { startTls, tlsFacts, type Socket, type TlsFacts } from "./bun-socket.ts"
@@ -18,28 +19,52 @@ import type { Connection } from "./connection.ts"
 import { linger } from "./ending.ts"
 import type { Side } from "./side.ts"
 import { ipOf } from "./socket-address.ts"
+import { tlsError } from "./tls-error.ts"
 
 /** 60 seconds for the handshake once the hello is there: a person may have to type the PIN of a smart card. */
 const HANDSHAKE_DEADLINE = 60_000
+
+/** What a handshake gave, read while the socket was there for certain. */
+interface Handshake {
+  readonly agreed: Omit<Terminated, "clientCertificate">
+  readonly certificate: X509Certificate | undefined
+  /** Why the certificate is not verified. */
+  readonly unverified: string | undefined
+}
+
 /** The end of a connection's TLS, from the call on. */
 export class Termination {
   readonly connection: Connection
   private readonly wanted: Wanted
+  /** From here on what is written to the client is taken for plain text. */
+  begun = false
   /** Whether the handshake is under way. */
   shaking = false
   result: Terminated | undefined = undefined
-  /** Resolves with the handshake. */
-  private readonly done = Promise.withResolvers<void>()
+  /** Why there will be no result. */
+  failure: unknown = undefined
+  private readonly handshake = Promise.withResolvers<Handshake>()
+  private readonly deadline: number
   private due = Number.POSITIVE_INFINITY
 
   constructor(connection: Connection, wanted: Wanted) {
     this.connection = connection
     this.wanted = wanted
+    this.deadline = connection.path.settings.handshakeDeadline ?? HANDSHAKE_DEADLINE
     // Whoever called waits for it, or for what comes before it.
-    this.done.promise.catch(() => undefined)
+    this.handshake.promise.catch(() => undefined)
   }
 
   async run(): Promise<Terminated> {
+    try {
+      return await this.terminate()
+    } catch (error) {
+      this.failure = error
+      throw error
+    }
+  }
+
+  private async terminate(): Promise<Terminated> {
     const { connection, wanted } = this
     this.checkOpen()
     const hello = connection.hello ?? (await connection.ahead().hello())
@@ -51,29 +76,31 @@ export class Termination {
       (await connection.path.exits.certificates(hello.sni, address === undefined ? undefined : formatIp(address)))
     // What was awaited may have taken until the connection was decided or gone.
     this.checkOpen()
+    // A FIN is told of once: the handshake would wait to its deadline for more.
+    if (connection.client.ended) throw this.refuse("the client's FIN came behind its hello", undefined)
     if (pairs.length === 0) {
       const name = hello.sni === undefined ? "a client that names no server" : JSON.stringify(hello.sni)
       throw this.refuse(`no certificate for ${name}`, "unrecognized_name")
     }
-    const alpn = wanted.alpn ?? (connection.plan.scheme === "postgres" ? POSTGRES_ALPN : undefined)
-    this.start(pairs, alpn)
-    await this.done.promise
-    return this.agreed()
+    this.start(hello, pairs, wanted.alpn ?? (connection.plan.scheme === "postgres" ? POSTGRES_ALPN : undefined))
+    this.result = Object.freeze(await this.presented(await this.handshake.promise))
+    return this.result
   }
 
-  private start(pairs: readonly CertificatePair[], alpn: readonly string[] | undefined): void {
+  private start(hello: ClientHello, pairs: readonly CertificatePair[], alpn: readonly string[] | undefined): void {
     const { connection, wanted } = this
     const { client, path } = connection
     const ahead = connection.ahead()
     const mode = wanted.clientCertificate
-    const context = path.contexts.forClients({ ...wanted, alpn }, pairs, connection.hello!.sni)
+    const context = path.contexts.forClients({ ...wanted, alpn }, pairs, hello.sni)
     const initialData = ahead.take(ahead.size)
     // From here on the plain text is counted.
     client.received = 0
     client.written = 0
+    this.begun = true
     this.shaking = true
     connection.waiting(true)
-    this.due = connection.wake(HANDSHAKE_DEADLINE)
+    this.due = connection.wake(this.deadline)
     startTls(
       client.socket!,
       {
@@ -94,12 +121,13 @@ export class Termination {
     if (!this.shaking) return
     this.ended()
     if (!ok) {
-      const message = error === null ? "the handshake failed" : readable(error).message
-      // Bun has sent its alert, if there is one for it; the client's own alerts come as errors of this name.
-      return this.fail(message, /ALERT|disconnected/.test(message) ? "client" : "gateway", "finish")
+      const { text, byPeer } = tlsError(error)
+      // Bun has sent its alert, if there is one for it.
+      return this.fail(text, byPeer ? "client" : "gateway", "finish")
     }
-    const refused = this.refusal(tlsFacts(this.connection.client.socket!))
-    if (refused === undefined) return this.done.resolve()
+    const handshake = this.read(tlsFacts(this.connection.client.socket!))
+    const refused = this.refusal(handshake)
+    if (refused === undefined) return this.handshake.resolve(handshake)
     // RST: the handshake has succeeded on the client's side, and a close would look like an answer without content.
     this.fail(refused, "gateway", "abort")
   }
@@ -108,58 +136,59 @@ export class Termination {
   gone(): boolean {
     if (!this.shaking) return false
     this.ended()
-    this.fail("the client closed the connection during the handshake", "client", "finish")
+    this.fail("the connection was closed during the handshake", "client", "finish")
     return true
   }
 
-  /** `ok` is also true for certificates that do not verify, and for sessions that were taken up: nothing is taken on trust. */
-  private refusal(facts: TlsFacts): string | undefined {
-    switch (this.wanted.clientCertificate) {
-      case undefined:
-      case "request":
-        return undefined
-      case "require-any":
-        return facts.getPeerX509Certificate() === undefined ? "the client has no certificate" : undefined
-      case "require-and-verify":
-        if (facts.getPeerX509Certificate() === undefined) return "the client has no certificate"
-        return facts.authorized ? undefined : `the client's certificate: ${unverified(facts)}`
+  private read(facts: TlsFacts): Handshake {
+    const certificate = this.wanted.clientCertificate === undefined ? undefined : facts.getPeerX509Certificate()
+    const { alpnProtocol } = facts
+    return {
+      agreed: {
+        version: facts.getTLSVersion() as TlsVersion,
+        cipher: facts.getCipher().name ?? "",
+        alpn: typeof alpnProtocol === "string" && alpnProtocol !== "" ? alpnProtocol : undefined,
+        sni: this.connection.hello!.sni,
+        resumed: facts.isSessionReused(),
+      },
+      certificate,
+      unverified: certificate === undefined ? undefined : this.doubt(facts, certificate),
     }
   }
 
-  private async agreed(): Promise<Terminated> {
-    const { connection } = this
-    const facts = tlsFacts(connection.client.socket!)
-    const certificate = this.wanted.clientCertificate === undefined ? undefined : facts.getPeerX509Certificate()
-    const { alpnProtocol } = facts
-    const agreed = {
-      version: facts.getTLSVersion() as TlsVersion,
-      cipher: facts.getCipher().name ?? "",
-      alpn: typeof alpnProtocol === "string" && alpnProtocol !== "" ? alpnProtocol : undefined,
-      sni: connection.hello!.sni,
-      resumed: facts.isSessionReused(),
+  /** Why nothing in a certificate is known to be true. A session that was taken up brings the verdict of its beginning. */
+  private doubt(facts: TlsFacts, certificate: X509Certificate): string | undefined {
+    if (this.wanted.ca === undefined) return "no ca was given"
+    if (!facts.authorized) return (facts.getAuthorizationError() as { code?: string } | null)?.code ?? "not verified"
+    return certificate.validToDate.getTime() < Date.now() ? "CERT_HAS_EXPIRED" : undefined
+  }
+
+  /** The handshake's own word is that it succeeded, also for certificates that do not verify: nothing is taken on trust. */
+  private refusal({ certificate, unverified }: Handshake): string | undefined {
+    const { clientCertificate: mode } = this.wanted
+    if (mode === undefined || mode === "request") return undefined
+    if (certificate === undefined) return "the client has no certificate"
+    return mode === "require-any" || unverified === undefined ? undefined : `the client's certificate: ${unverified}`
+  }
+
+  private async presented({ agreed, certificate, unverified }: Handshake): Promise<Terminated> {
+    if (certificate === undefined) return { ...agreed, clientCertificate: undefined }
+    try {
+      const known = await this.connection.path.exits.clientCertificate(certificate)
+      const verified = unverified === undefined
+      return { ...agreed, clientCertificate: Object.freeze({ ...known, verified, unverified }) }
+    } catch (error) {
+      const why = `the client's certificate: ${readable(error).message}`
+      this.fail(why, "gateway", "abort")
+      throw new HandshakeFailed(why, { cause: error })
     }
-    let clientCertificate: PresentedCertificate | undefined
-    if (certificate !== undefined) {
-      const verified = this.wanted.ca !== undefined && facts.authorized
-      const reason = verified ? undefined : this.wanted.ca === undefined ? "no ca was given" : unverified(facts)
-      try {
-        const known = await connection.path.exits.clientCertificate(certificate)
-        clientCertificate = Object.freeze({ ...known, verified, unverified: reason })
-      } catch (error) {
-        const why = `the client's certificate: ${readable(error).message}`
-        this.fail(why, "gateway", "abort")
-        throw new HandshakeFailed(why, { cause: error })
-      }
-    }
-    this.result = Object.freeze({ ...agreed, clientCertificate })
-    return this.result
   }
 
   /** The deadline has come, or the tick at which it will. */
   expire(now: number): number {
     if (this.shaking && now >= this.due) {
       this.ended()
-      this.fail(`no handshake within ${HANDSHAKE_DEADLINE} ms`, "client", "abort")
+      this.fail(`no handshake within ${this.deadline} ms`, "client", "abort")
     }
     return this.shaking ? this.due : Number.POSITIVE_INFINITY
   }
@@ -168,7 +197,7 @@ export class Termination {
   lost(why: string): void {
     if (!this.shaking) return
     this.shaking = false
-    this.done.reject(new HandshakeFailed(why))
+    this.handshake.reject(new HandshakeFailed(why))
   }
 
   private ended(): void {
@@ -198,13 +227,8 @@ export class Termination {
     const { connection } = this
     connection.stopDeciding("tls-handshake-failed", why)
     connection[how]("tls-handshake-failed", by)
-    this.done.reject(new HandshakeFailed(why))
+    this.handshake.reject(new HandshakeFailed(why))
   }
-}
-
-function unverified(facts: TlsFacts): string {
-  const error = facts.getAuthorizationError()
-  return (error as { code?: string } | null)?.code ?? "not verified"
 }
 
 /** Carries out a policy's `terminate(options)`. */

@@ -1,15 +1,17 @@
 // What goes before the relay once an upstream is connected: PostgreSQL's request for TLS and its answer, then the TLS
 // handshake. Each step either leads to the next, or the attempt has failed and another target may do.
-import { checkServerIdentity } from "node:tls"
+import { checkServerIdentity, type PeerCertificate } from "node:tls"
 import type { Target } from "../policy/target.ts"
 import { readable } from "../policy/thrown.ts"
 import { startTls, tlsFacts } from "./bun-socket.ts"
 import type { Connection } from "./connection.ts"
 import type { Side } from "./side.ts"
 import { alpnWire, POSTGRES_ALPN } from "./alpn.ts"
+import { tlsError } from "./tls-error.ts"
 
 /** SSLRequest (PostgreSQL protocol 3, "Message Formats"). */
 const SSL_REQUEST = Uint8Array.of(0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f)
+type Failure = (Error & { code?: string }) | null
 const ACCEPTED = 0x53
 const REFUSED = 0x4e
 
@@ -32,6 +34,11 @@ export class UpstreamHello {
     this.outcome = outcome
   }
 
+  /** What it waits for. */
+  get awaited(): string {
+    return this.step === "request" ? "answer to the request for TLS" : "TLS handshake"
+  }
+
   /** Whether a target of this connection needs anything before the relay. */
   static isNeeded(connection: Connection, target: Target): boolean {
     return target.kind === "tls" || isRequested(connection)
@@ -47,9 +54,9 @@ export class UpstreamHello {
 
   /** The upstream's answer to the request. */
   spoke(chunk: Uint8Array): void {
+    if (this.step === "handshake") return this.fail("it spoke before its TLS handshake: it does not speak TLS there")
     // Bytes behind the answer would be taken for what was encrypted later (CVE-2021-23222).
-    if (this.step !== "request" || chunk.length !== 1)
-      return this.fail("it sent something else than one byte in answer to the request for TLS")
+    if (chunk.length !== 1) return this.fail("it sent something else than one byte in answer to the request for TLS")
     if (chunk[0] === REFUSED) return this.fail("it does not speak TLS (it answered the request for TLS with N)")
     if (chunk[0] !== ACCEPTED) return this.fail("it is no PostgreSQL server that speaks TLS")
     // Neither the request nor its answer are bytes of the connection.
@@ -64,10 +71,13 @@ export class UpstreamHello {
       // `ok` says too whether the certificate is good; there is a version once keys are agreed on.
       return facts.getCipher()?.name == null ? this.fail(told(error)) : this.outcome.ready(this.side)
     }
-    if (!ok || !facts.authorized) return this.fail(told(error ?? facts.getAuthorizationError()))
-    // The name is checked here too: for an address Bun has been given none.
-    const wrong = checkServerIdentity(this.name, facts.getPeerCertificate())
-    if (wrong !== undefined) return this.fail(wrong.message)
+    const doubt = (error ?? facts.getAuthorizationError()) as Failure
+    // Bun looks for a name once everything else is right: for `localhost` where there is no server name.
+    const isNamed = doubt?.code !== "ERR_TLS_CERT_ALTNAME_INVALID"
+    if (isNamed && !(ok && facts.authorized)) return this.fail(told(doubt))
+    const certificate = facts.getPeerCertificate()
+    if ((!isNamed && this.serverName !== undefined) || checkServerIdentity(this.name, certificate) !== undefined)
+      return this.fail(`TLS: the certificate is not for ${this.name}: ${namesOf(certificate)}`)
     this.outcome.ready(this.side)
   }
 
@@ -76,11 +86,18 @@ export class UpstreamHello {
     return this.connection.route?.tls?.sni ?? (this.target.kind === "unix" ? "localhost" : this.target.host)
   }
 
+  /** What is asked for; there is no asking for an address (RFC 6066 section 3). */
+  private get serverName(): string | undefined {
+    const { connection, target } = this
+    const sni =
+      connection.route?.tls?.sni ?? (target.kind === "tls" && target.ip === undefined ? target.host : undefined)
+    return sni?.replace(/\.$/, "")
+  }
+
   private handshake(): void {
     this.step = "handshake"
-    const { connection, side, target } = this
+    const { connection, serverName, side } = this
     const wanted = connection.route?.tls
-    const sni = wanted?.sni ?? (target.kind === "tls" && target.ip === undefined ? target.host : undefined)
     const alpn = wanted?.alpn ?? (connection.plan.scheme === "postgres" ? POSTGRES_ALPN : undefined)
     try {
       const context = connection.path.contexts.forUpstream(wanted)
@@ -89,14 +106,15 @@ export class UpstreamHello {
         {
           context,
           alpn: alpnWire(alpn),
-          rejectUnauthorized: wanted?.insecureSkipVerify !== true,
-          ...(sni === undefined ? {} : { serverName: sni.replace(/\.$/, "") }),
+          // With it Bun closes what it does not trust, which it judges by another name than ours where there is none.
+          rejectUnauthorized: wanted?.insecureSkipVerify !== true && serverName !== undefined,
+          ...(serverName === undefined ? {} : { serverName }),
         },
         connection.path.stages.tlsUpstreamHandlers,
         side,
       )
     } catch (error) {
-      this.fail(`tls: ${readable(error).message}`)
+      this.fail(readable(error).message)
     }
   }
 
@@ -110,9 +128,19 @@ function isRequested({ postgres, terminated }: Connection): boolean {
   return postgres?.kind === "ssl-request" && terminated === undefined
 }
 
-function told(error: Error | null): string {
-  const { code } = (error ?? {}) as { code?: string }
-  if (error === null) return "the TLS handshake failed"
-  const { message } = readable(error)
-  return code === undefined || message.includes(code) ? `TLS: ${message}` : `TLS: ${code}: ${message}`
+/** 200 characters of names: a certificate has up to thousands. */
+const LONGEST_NAMES = 200
+
+function namesOf({ subjectaltname }: PeerCertificate): string {
+  if (subjectaltname === undefined) return "it has no names"
+  const cut = subjectaltname.length > LONGEST_NAMES
+  return `it has ${subjectaltname.slice(0, LONGEST_NAMES)}${cut ? "..." : ""}`
+}
+
+/** Codes that say less than the text; the others are verdicts about the certificate. */
+const NO_VERDICT: ReadonlySet<string | undefined> = new Set([undefined, "EPROTO", "ECONNRESET"])
+
+function told(error: Failure): string {
+  const { text } = tlsError(error)
+  return NO_VERDICT.has(error?.code) ? `TLS: ${text}` : `TLS: ${error!.code}: ${text}`
 }

@@ -161,7 +161,7 @@ function patternOf(url: string, { host, bracketed }: { host: string; bracketed: 
   if (pattern === "*") throw invalid(url, 'leave the name out to match every one, like "tls://:443"')
   if (pattern.includes("*"))
     throw invalid(url, `${JSON.stringify(host)}: a "*" stands for whole labels at the start, like "*.example.com"`)
-  if (/[^\x00-\x7f]/.test(pattern))
+  if (/\P{ASCII}/u.test(pattern))
     throw invalid(url, `${JSON.stringify(host)}: clients send international names in their ASCII form (xn--...)`)
   throw invalid(
     url,

@@ -228,6 +228,6 @@ export function checkPem(where: string, value: unknown, label: string): string {
   // What was found is not shown where it may be a key.
   const found = typeof value === "string" ? "a text without that" : describe(value)
   throw new TerminateInvalid(
-    `${where}: expected PEM ("-----BEGIN ${label}-----"), found ${found}; a file is read once, at the top of the policy, with readFileSync`,
+    `${where}: expected PEM ("-----BEGIN ${label}-----"), found ${found}; files are read at the top of the policy, by an import with { type: "text" } or readFileSync`,
   )
 }

@@ -30,6 +30,42 @@ test.concurrent("good policies: who is asked where, exit code 0", async () => {
   })
 })
 
+function serving(...urls: string[]): string {
+  return good.replace(`"tcp://127.0.0.1:9000"`, JSON.stringify(urls))
+}
+
+test.concurrent("listeners with server names show who is asked about which", async () => {
+  const names = Array.from({ length: 12 }, (_, i) => `tls://n${i}.example:443`)
+  await using dir = await folder({
+    "a.ts": serving("tls://db.example.com:443", "tls://*.example.com:443", "postgres://shop.example.com:5432"),
+    "b.ts": serving("tls://db.example.com:443", "tls://:443", "tcp://:80"),
+    "many.ts": serving(...names),
+    "z-all.ts": `import { next } from "tidegate"\nexport const on_tcp_connect = () => next\n`,
+  })
+  expect(await tidegate(["check", dir.path])).toEqual({
+    code: 0,
+    stdout: `4 policies on 3 listeners
+  tls://:443        asks by server name
+    db.example.com                                                         asks a.ts, then b.ts, then z-all.ts
+    *.example.com                                                          asks a.ts, then z-all.ts
+    n0.example, n1.example, n2.example, n3.example, n4.example and 7 more  asks many.ts, then z-all.ts
+    every other                                                            asks b.ts, then z-all.ts
+  postgres://:5432  asks by server name
+    shop.example.com  asks a.ts, then z-all.ts
+  tcp://:80         asks b.ts, then z-all.ts
+`,
+    stderr: "",
+  })
+})
+
+test.concurrent("two schemes on one port are a problem of the file that was saved later", async () => {
+  await using dir = await folder({ "a.ts": good.replace("tcp://127.0.0.1:9000", "tls://a.example:443") })
+  await dir.write("b.ts", good.replace("127.0.0.1:9000", ":443"))
+  const { code, stderr } = await tidegate(["check", dir.path])
+  expect(code).toBe(2)
+  expect(stderr).toContain("are one address and port; a listener has one scheme")
+})
+
 test.concurrent("every problem of every file is reported, with its place, its lines and a hint; exit code 2", async () => {
   await using dir = await folder({
     "a-good.ts": good,

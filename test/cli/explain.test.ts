@@ -135,3 +135,129 @@ test.concurrent("a decision that cannot be made, in tail position, has the place
   const { stdout } = await tidegate(["explain", "--from", "10.0.0.1", "--to", "tcp://:1", dir.path])
   expect(stdout).toMatch(/a\.ts failed at .*a\.ts:3:14: there is no pool "db"/)
 })
+
+const encrypted = {
+  "a.ts": `import { deny, route, type Connection } from "tidegate"
+export const listen = ["tls://db.example.com:443", "tls://*.example.com:443", "tls://10.0.0.5:443"]
+export async function on_tcp_connect(connection: Connection) {
+  switch (connection.tls?.sni) {
+    case "db.example.com":
+      return route("tcp://db:5432").or(deny("down", { delay: "1 second" }))
+    case "ended.example.com":
+      await connection.terminate()
+      return route("tls://db:5432", { tls: { sni: "db.internal", insecureSkipVerify: true } })
+    case "both.example.com":
+      return route("tls://db:5432")
+    case "failing.example.com":
+      await connection.terminate({ minVersion: "1.3", clientCertificate: "require-any" })
+  }
+  return deny("not here: " + connection.tls?.alpn)
+}
+`,
+  "b.ts": `import { deny, respond, type Connection } from "tidegate"
+export const listen = ["postgres://shop.example.com:5432", "postgres://:5433", "tcp://:9000"]
+export async function on_tcp_connect(connection: Connection) {
+  if (connection.listener.name === "*:9000") return deny("go away", { inBand: true })
+  if (connection.postgres?.kind === "ssl-request") await connection.terminate()
+  return connection.postgres?.kind === "cancel" ? respond("x") : deny("no " + (connection.postgres?.kind ?? ""))
+}
+`,
+  "z.ts": files["30-last.ts"],
+}
+
+const explainEncrypted = async (...args: string[]) => {
+  const bytes = { "sub/http": "GET / HTTP/1.1\r\nHost: a\r\n\r\n" }
+  await using dir = await folder({ ...encrypted, ...bytes })
+  return await tidegate([
+    "explain",
+    "--from",
+    "203.0.113.9",
+    ...args.map((arg) => arg.replace("DIR", dir.path)),
+    dir.path,
+  ])
+}
+
+test.concurrent("on tls:// the policies with the most specific name are asked", async () => {
+  expect(await explainEncrypted("--to", "tls://db.example.com:443", "--alpn", "h2, postgresql")).toEqual({
+    code: 0,
+    stderr: "",
+    stdout: `203.0.113.9:49152 connects to 127.0.0.1:443, asking for db.example.com, offering h2, postgresql
+listener tls://:443 asks a.ts, then z.ts
+
+  a.ts  route
+  z.ts  not asked
+
+The gateway would pass TLS through to tcp://db:5432;
+if none can be reached, send the TLS alert access_denied and close (FIN) the connection after 1.0 s without dialling: down.
+`,
+  })
+})
+
+test.concurrent("a name that no pattern matches is unrecognized_name, and what is served is listed", async () => {
+  expect(await explainEncrypted("--to", "tls://:443", "--sni", "other.example")).toEqual({
+    code: 0,
+    stderr: "",
+    stdout: `203.0.113.9:49152 connects to 127.0.0.1:443, asking for other.example
+listener tls://:443 asks nobody: no name matches. It serves
+  db.example.com, *.example.com  (a.ts)
+
+The gateway would send the TLS alert unrecognized_name and close the connection: no-policy.
+`,
+  })
+})
+
+test.concurrent.each([
+  [
+    ["--to", "tls://ended.example.com:443"],
+    "relay the plain text to tls://db:5432 (as db.internal, whatever certificate they have).",
+  ],
+  [
+    ["--to", "tls://x.example.com:443", "--alpn", "h2"],
+    "send the TLS alert access_denied and close (FIN) the connection without dialling: not here: h2.",
+  ],
+  [
+    ["--to", "tls://both.example.com:443"],
+    "send the TLS alert internal_error and close the connection: policy-failed.",
+  ],
+  [["--to", "tls://failing.example.com:443"], "The gateway would close the connection: tls-handshake-failed."],
+  [["--to", "tls://10.0.0.5:443"], "send the TLS alert access_denied and close (FIN)"],
+  [
+    ["--to", "tcp://:443"],
+    "asks nobody: the client sent 0 bytes and no whole TLS hello within 3000 ms\n\nThe gateway would close the connection: preread-timeout.",
+  ],
+  [
+    ["--to", "tls://:443", "--bytes", "DIR/sub/http"],
+    "asks nobody: the first bytes are no TLS hello\n\nThe gateway would send the TLS alert decode_error and close the connection: hello-invalid.",
+  ],
+  [
+    ["--to", "postgres://shop.example.com:5432"],
+    "send a PostgreSQL error and close (FIN) the connection without dialling: no ssl-request.",
+  ],
+  [
+    ["--to", "postgres://:5433"],
+    "send a PostgreSQL error and close (FIN) the connection without dialling: no startup.",
+  ],
+  [
+    ["--to", "postgres://:5432"],
+    "speaking PostgreSQL in plain text\nlistener postgres://:5432 asks nobody: no name matches. It serves\n  shop.example.com  (b.ts)\n\nThe gateway would send a PostgreSQL error and close the connection: no-policy.",
+  ],
+  [
+    ["--to", "tcp://:9000", "--bytes", "DIR/sub/http"],
+    "say so in http and close (FIN) the connection without dialling: go away.",
+  ],
+  [["--to", "tcp://:9000"], "The gateway would close (FIN) the connection without dialling: go away."],
+])("%j: %s", async (args, outcome) => {
+  const { code, stderr, stdout } = await explainEncrypted(...args)
+  expect(stdout).toContain(outcome)
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
+})
+
+test.concurrent.each([
+  [["--to", "tls://*.example.com:443"], "--sni: expected the name that the client asks for"],
+  [["--to", "tls://db.example.com:443", "--sni", "other.example"], '--to: the client asks for "other.example"'],
+  [["--to", "tls://:443", "--alpn", ","], "--alpn: expected printable ASCII"],
+])("%j makes no hello: exit code 2", async (args, why) => {
+  const { code, stdout, stderr } = await explainEncrypted(...args)
+  expect({ code, stdout }).toEqual({ code: 2, stdout: "" })
+  expect(stderr).toContain(why)
+})

@@ -25,6 +25,7 @@ const STATUS: Status = {
     },
   ],
   files: [{ file: "a.ts", state: "good", version: "5f0c2a91be34", problems: [] }],
+  certificates: [],
   events: { dropped: 0 },
 }
 const DOWN: Status["listeners"][number] = {
@@ -62,6 +63,42 @@ test("the table shows the gateway, its listeners and its files", async () => {
     "a.ts  good   5f0c2a91be34",
   ])
   expect({ err, code }).toEqual({ err: "", code: 0 })
+})
+
+test("the table shows the first server names of a listener", async () => {
+  const { name: _, ...listener } = STATUS.listeners[0]!
+  const { out } = await run({
+    ...STATUS,
+    listeners: [
+      { ...listener, name: "*:443", names: { count: 100_000, first: ["a.example", "*.b.example", "x\u001b[2J", "c"] } },
+      { ...listener, name: "*:444", names: { count: 1, first: ["*"] } },
+      STATUS.listeners[1]!,
+    ],
+  })
+  expect(out.split("\n").slice(3, 7)).toEqual([
+    "LISTENER          STATE   ADDRESS      ACTIVE  POLICIES    NAMES",
+    "*:443             up      *:5432       3       a.ts, b.ts  a.example, *.b.example, x\\e[2J and 99997 more",
+    "*:444             up      *:5432       3       a.ts, b.ts  *",
+    "unix:/run/x.sock  paused  /run/x.sock  0       -           -",
+  ])
+})
+
+test("the table shows the certificates, when each expires and for which names it is", async () => {
+  const names = ["a.example", "*.a.example", "10.0.0.1", "b.example"]
+  const expires = "2026-12-31T23:59:59.000Z"
+  const { out } = await run({
+    ...STATUS,
+    certificates: [
+      { file: "a.crt", names, algorithm: "ecdsa", expires },
+      { file: "old/tls.crt", names: [], algorithm: "rsa", expires },
+    ],
+  })
+  expect(out.trimEnd().split("\n").slice(-4)).toEqual([
+    "",
+    "CERTIFICATE  EXPIRES     KEY    NAMES",
+    "a.crt        2026-12-31  ecdsa  a.example, *.a.example, 10.0.0.1 and 1 more",
+    "old/tls.crt  2026-12-31  rsa    -",
+  ])
 })
 
 test("the table shows what is wrong, escaped", async () => {

@@ -1,9 +1,12 @@
 // Which policies are asked at which listener, in which order, and which files contradict each other.
 import { expect, test } from "bun:test"
 import { utimesSync } from "node:fs"
-import { byName } from "../../src/config/compile.ts"
+import { byName, compile } from "../../src/config/compile.ts"
 import type { Loaded } from "../../src/config/loader.ts"
-import { answer, policy, PolicyFolder, problems, states, version } from "./policy-folder.ts"
+import { nameGroups, servedNames } from "../../src/config/served-names.ts"
+import type { PolicyVersion } from "../../src/config/snapshot.ts"
+import { parseListen } from "../../src/policy/listen.ts"
+import { answer, plan, policy, PolicyFolder, problems, states, version } from "./policy-folder.ts"
 
 const silent = "export function on_tcp_connect() {}"
 
@@ -128,4 +131,173 @@ test("a file that loses its listener to an older one comes back with its state w
   const back = await loader.reload()
   expect(states(back)).toEqual({ "a.ts": "good" })
   expect(answer(back, "a.ts")).toBe(2)
+})
+
+/** Who is asked about clients that ask for these names. */
+function askedFor(loaded: Loaded, identity: string, ...names: (string | undefined)[]) {
+  const { names: known } = plan(loaded, identity)
+  return names.map((name) => known?.find(name)?.map(({ file }) => file))
+}
+
+test("on tls:// the files with the most specific pattern are asked, then the files without listen", async () => {
+  await using folder = new PolicyFolder({
+    "00-all.ts": silent,
+    "any.ts": listening(`"tls://:443"`),
+    "b-exact.ts": listening(`"tls://DB.example.com.:443"`),
+    "a-exact.ts": listening(`["tls://db.example.com:443", "tls://*.example.com:443"]`),
+    "wild.ts": listening(`"tls://*.example.com:443"`),
+    "other.ts": listening(`["tls://*.db.example.com:443", "tls://:444"]`),
+  })
+  const loaded = await folder.loader().load()
+  expect(problems(loaded, folder)).toEqual([])
+  const names = ["db.example.com", "a.example.com", "a.db.example.com", "example.com", "a.b.example.com", undefined]
+  expect(askedFor(loaded, "tcp:*:443", ...names)).toEqual([
+    ["a-exact.ts", "b-exact.ts", "00-all.ts"],
+    ["a-exact.ts", "wild.ts", "00-all.ts"],
+    ["other.ts", "00-all.ts"],
+    ["any.ts", "00-all.ts"],
+    ["a-exact.ts", "wild.ts", "00-all.ts"],
+    ["any.ts", "00-all.ts"],
+  ])
+  expect(askedFor(loaded, "tcp:*:444", "db.example.com")).toEqual([["other.ts", "00-all.ts"]])
+  const { files, policies, scheme, url } = plan(loaded, "tcp:*:443")
+  expect({ files, scheme, url }).toEqual({
+    files: ["a-exact.ts", "any.ts", "b-exact.ts", "other.ts", "wild.ts"],
+    scheme: "tls",
+    url: "tls://:443",
+  })
+  expect(policies.map(({ file }) => file)).toEqual([...files, "00-all.ts"])
+})
+
+test("what no pattern matches is asked of nobody, also not of files without listen", async () => {
+  await using folder = new PolicyFolder({ "a.ts": listening(`"postgres://shop.example.com:5432"`), "all.ts": silent })
+  const loaded = await folder.loader().load()
+  expect(askedFor(loaded, "tcp:*:5432", "shop.example.com", "x.example.com", undefined)).toEqual([
+    ["a.ts", "all.ts"],
+    undefined,
+    undefined,
+  ])
+})
+
+test("a pattern may have an address of its own, and both are listeners", async () => {
+  await using folder = new PolicyFolder({
+    "a.ts": listening(`{ url: "tls://a.example:443", address: "10.0.0.5" }`),
+    "b.ts": listening(`["tls://b.example:443", "tls://10.0.0.5:443"]`),
+  })
+  const loaded = await folder.loader().load()
+  expect([...loaded.snapshot.listeners.values()].map(({ url }) => url)).toEqual(["tls://10.0.0.5:443", "tls://:443"])
+  expect(askedFor(loaded, "tcp:10.0.0.5:443", "a.example", "b.example")).toEqual([["a.ts"], ["b.ts"]])
+  expect(askedFor(loaded, "tcp:*:443", "a.example", "b.example")).toEqual([undefined, ["b.ts"]])
+})
+
+test("raw listeners have no names: everybody is asked", async () => {
+  await using folder = new PolicyFolder({ "a.ts": listening(`["tcp://:80", "unix:/run/x.sock"]`) })
+  const loaded = await folder.loader().load()
+  expect([...loaded.snapshot.listeners.values()].map(({ names, scheme }) => [names, scheme])).toEqual([
+    [undefined, "tcp"],
+    [undefined, "tcp"],
+  ])
+})
+
+test.each([
+  ["tcp://:443", "tls://a.example:443"],
+  ["postgres://:443", "tls://a.example:443"],
+  ["tls://10.0.0.5:443", "tcp://10.0.0.5:443"],
+])("%s and %s on one address and port are a conflict, which names both files", async (older, newer) => {
+  await using folder = new PolicyFolder({ "b.ts": listening(`"${older}"`), "a.ts": listening(`"${newer}"`) })
+  utimesSync(folder.at("b.ts"), 1000, 1000)
+  utimesSync(folder.at("a.ts"), 2000, 2000)
+  const loaded = await folder.loader().load()
+  expect(problems(loaded, folder)).toEqual([
+    `a.ts:2:14 ${newer} in a.ts and ${older} in b.ts are one address and port; a listener has one scheme`,
+  ])
+  expect(states(loaded)).toEqual({ "a.ts": "bad", "b.ts": "good" })
+})
+
+test("maxConnections belongs to the listener, whichever of its names it was written with", async () => {
+  await using folder = new PolicyFolder({
+    "a.ts": listening(`{ url: "tls://a.example:443", maxConnections: 5 }`),
+    "b.ts": listening(`{ url: "tls://b.example:443", maxConnections: 6 }`),
+    "c.ts": listening(`"tls://c.example:443"`),
+  })
+  for (const file of ["a.ts", "b.ts", "c.ts"]) utimesSync(folder.at(file), 1000, 1000)
+  const loaded = await folder.loader().load()
+  expect(problems(loaded, folder)).toEqual([
+    "b.ts:2:14 tls://b.example:443: maxConnections is 6 in b.ts and 5 in a.ts; a listener has one value",
+  ])
+  expect(plan(loaded, "tcp:*:443").maxConnections).toBe(5)
+})
+
+function naming(...names: string[]): string {
+  return listening(JSON.stringify(names.map((name) => `tls://${name}:443`)))
+}
+
+test("a reload that leaves a name out, or adds one, is another plan", async () => {
+  await using folder = new PolicyFolder({ "a.ts": naming("a.example", "b.example"), "b.ts": naming("b.example") })
+  const loader = folder.loader()
+  const first = plan(await loader.reload(), "tcp:*:443")
+  expect(plan(await loader.reload(), "tcp:*:443")).toBe(first)
+  folder.write("a.ts", naming("a.example"))
+  const loaded = await loader.reload()
+  expect(plan(loaded, "tcp:*:443")).not.toBe(first)
+  expect(askedFor(loaded, "tcp:*:443", "a.example", "b.example")).toEqual([["a.ts"], ["b.ts"]])
+  expect(first.names?.find("b.example")?.map(({ file }) => file)).toEqual(["a.ts", "b.ts"])
+})
+
+/** A policy without a file. */
+function made(file: string, listen: string[] | undefined): PolicyVersion {
+  return {
+    file,
+    path: `/${file}`,
+    version: "000000000000",
+    listen: listen === undefined ? undefined : parseListen(listen),
+    deadline: undefined,
+    connect: () => undefined,
+    closed: undefined,
+    hasSetup: false,
+    resources: undefined,
+    failures: { count: 0, logged: new Set() },
+  }
+}
+
+function nameOf(i: number): string {
+  return i % 10 === 0 ? `*.n${i}.example.com` : `n${i}.example.com`
+}
+
+test("100,000 names in three files compile, and each is found", () => {
+  const urls = Array.from({ length: 100_000 }, (_, i) => `tls://${nameOf(i)}:443`)
+  const policies = [
+    made("a.ts", urls.slice(0, 60_000)),
+    made("b.ts", urls.slice(50_000)),
+    made("c.ts", ["tls://:443"]),
+    made("all.ts", undefined),
+  ]
+  const compiled = compile(policies).get("tcp:*:443")!
+  for (let i = 0; i < 100_000; i++) {
+    const found = compiled.names?.find(nameOf(i).replace("*", "x"))?.map(({ file }) => file)
+    expect(found).toEqual([...(i < 60_000 ? ["a.ts"] : []), ...(i < 50_000 ? [] : ["b.ts"]), "all.ts"])
+  }
+  expect(compiled.names?.find("other.example.com")?.map(({ file }) => file)).toEqual(["c.ts", "all.ts"])
+  expect(nameGroups(compiled).map(({ files, patterns }) => [files.join(" "), patterns.length])).toEqual([
+    ["a.ts", 50_000],
+    ["a.ts b.ts", 10_000],
+    ["b.ts", 40_000],
+    ["c.ts", 1],
+  ])
+  expect(servedNames(compiled)).toEqual({
+    count: 100_001,
+    first: Array.from({ length: 20 }, (_, i) => nameOf(i)),
+  })
+})
+
+test("the names of a listener are shown by the files that serve them, what matches everything last", () => {
+  const everything = made("a.ts", ["tls://:443", "tls://b.example:443", "tls://a.example:443", "tls://x.example:444"])
+  const plans = compile([everything, made("b.ts", ["tls://a.example:443"]), made("c.ts", ["tcp://:80"])])
+  expect(nameGroups(plans.get("tcp:*:443")!)).toEqual([
+    { files: ["a.ts", "b.ts"], patterns: ["a.example"] },
+    { files: ["a.ts"], patterns: ["b.example", undefined] },
+  ])
+  expect(servedNames(plans.get("tcp:*:443")!)).toEqual({ count: 3, first: ["a.example", "b.example", "*"] })
+  expect(nameGroups(plans.get("tcp:*:80")!)).toEqual([])
+  expect(servedNames(plans.get("tcp:*:80")!)).toBeUndefined()
 })

@@ -55,6 +55,8 @@ test("a policy version says where it is from, and what it exports", async () => 
     listen: [
       {
         url: "tcp://127.0.0.1:9000",
+        scheme: "tcp",
+        pattern: undefined,
         bind: { kind: "tcp", address: "127.0.0.1", port: 9000 },
         maxConnections: undefined,
       },
@@ -70,9 +72,11 @@ test("a policy version says where it is from, and what it exports", async () => 
     identity: "tcp:127.0.0.1:9000",
     name: "127.0.0.1:9000",
     url: "tcp://127.0.0.1:9000",
+    scheme: "tcp",
     bind: { kind: "tcp", address: "127.0.0.1", port: 9000 },
     maxConnections: undefined,
     policies: [version(loaded, "a.ts")],
+    names: undefined,
     files: ["a.ts"],
     usage: plan(loaded, "tcp:127.0.0.1:9000").usage,
   })

@@ -11,7 +11,11 @@ import { folder, ROOT, tidegate as run } from "../helper/cli.ts"
 // Processes that compile share the machine with all others that run at the same time.
 setDefaultTimeout(60_000)
 
-const manual = readFileSync(join(ROOT, "docs/policies.md"), "utf8")
+const manuals = ["policies.md", "tls.md", "protocols.md"].map((name) => ({
+  name,
+  text: readFileSync(join(ROOT, "docs", name), "utf8"),
+}))
+const manual = manuals[0]!.text
 
 interface Block {
   readonly name: string
@@ -20,24 +24,33 @@ interface Block {
 }
 
 /** A block is a policy; its first line may name its file. */
-const blocks = [...manual.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map((match): Block => {
-  const text = match[1]!
-  const line = manual.slice(0, match.index).split("\n").length + 1
-  return { name: /^\/\/ ([\w-]+(?:\.test)?\.ts)/.exec(text)?.[1] ?? `line-${line}.ts`, text, line }
-})
-const policies = blocks.filter(({ name }) => !name.includes(".test."))
+function blocksOf(text: string): Block[] {
+  return [...text.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map((match) => {
+    const code = match[1]!
+    const line = text.slice(0, match.index).split("\n").length + 1
+    return { name: /^\/\/ ([\w-]+(?:\.test)?\.ts)/.exec(code)?.[1] ?? `line-${line}.ts`, text: code, line }
+  })
+}
+
 /** What examples import. */
-const data = { "allow.txt": "10.0.0.0/8\n192.0.2.7\n" }
+const authority = /-----BEGIN[^`]*-----END CERTIFICATE-----/.exec(
+  readFileSync(join(ROOT, "policies/examples/terminate.ts"), "utf8"),
+)![0]
+const data = { "allow.txt": "10.0.0.0/8\n192.0.2.7\n", "clients-ca.txt": authority }
 const somewhere = `import { next } from "tidegate"\nexport const listen = "tcp://127.0.0.1:1"\nexport const on_tcp_connect = () => next\n`
 
-describe("docs/policies.md", () => {
+describe.each(manuals)("docs/$name", ({ text }) => {
+  const blocks = blocksOf(text)
+  const policies = blocks.filter(({ name }) => !name.includes(".test."))
+  const files = { ...data, ...Object.fromEntries(blocks.map((block) => [block.name, block.text])) }
+
   test("has examples", () => {
-    expect(policies.length).toBeGreaterThan(5)
+    expect(policies.length).toBeGreaterThan(2)
     expect(blocks.length).toBeGreaterThan(policies.length)
   })
 
-  test.each(policies)("the policy at line $line loads", async ({ name, text }) => {
-    await using dir = await folder({ ...data, [name]: text, "zz.ts": somewhere })
+  test.each(policies)("the policy at line $line loads", async ({ name, text: code }) => {
+    await using dir = await folder({ ...data, [name]: code, "zz.ts": somewhere })
     const loader = new Loader(dir.path, { runSetup: true })
     const { problems, snapshot } = await loader.load()
     expect(problems.map((problem) => renderDiagnostic(problem))).toEqual([])
@@ -46,19 +59,35 @@ describe("docs/policies.md", () => {
   })
 
   test("every example passes the strict type check", async () => {
-    await using dir = await folder({ ...data, ...Object.fromEntries(blocks.map(({ name, text }) => [name, text])) })
+    await using dir = await folder(files)
     const paths = (some: readonly Block[]) => some.map(({ name }) => join(dir.path, name))
     const problems = await checkTypes(paths(policies), paths(blocks))
     expect(problems.map((problem) => renderDiagnostic(problem))).toEqual([])
   })
 
   test("the tests in it pass", async () => {
-    await using dir = await folder({ ...data, ...Object.fromEntries(blocks.map(({ name, text }) => [name, text])) })
+    await using dir = await folder(files)
     const { code, stderr } = await run(["test", dir.path])
     expect(stderr).toContain(" 0 fail")
     expect(code).toBe(0)
   })
 
+  test("links to places that are there", () => {
+    const links = [...text.matchAll(/\]\(([\w-]+\.md)?(?:#([^)]*))?\)/g)]
+    expect(links.length).toBeGreaterThan(10)
+    for (const [link, file, anchor] of links) {
+      const target = file === undefined ? text : readFileSync(join(ROOT, "docs", file), "utf8")
+      expect({ link, found: anchor === undefined || anchorsOf(target).has(anchor) }).toEqual({ link, found: true })
+    }
+  })
+})
+
+function anchorsOf(text: string): Set<string> {
+  const titles = [...text.matchAll(/^#+ (.*)$/gm)].map(([, title]) => title!.toLowerCase())
+  return new Set(titles.map((title) => title.replace(/[^\w\s-]/g, "").replace(/\s/g, "-")))
+}
+
+describe("docs/policies.md", () => {
   test("names everything that can be imported", () => {
     const named = new Set([...manual.matchAll(/`(\w+)`/g)].map(([, name]) => name))
     expect([...Object.keys(tidegate), ...Object.keys(testing)].filter((name) => !named.has(name))).toEqual([])
@@ -73,19 +102,5 @@ describe("docs/policies.md", () => {
     // Imported, not exported.
     for (const own of ["PolicyExports", "Resources"]) missing.delete(own)
     expect([...missing].sort()).toEqual([])
-  })
-
-  test("links to places that are there", () => {
-    const anchors = new Set(
-      [...manual.matchAll(/^#+ (.*)$/gm)].map(([, title]) =>
-        title!
-          .toLowerCase()
-          .replace(/[^\w\s-]/g, "")
-          .replace(/\s/g, "-"),
-      ),
-    )
-    const links = [...manual.matchAll(/\]\(#([^)]*)\)/g)].map(([, anchor]) => anchor!)
-    expect(links.length).toBeGreaterThan(10)
-    expect(links.filter((link) => !anchors.has(link))).toEqual([])
   })
 })

@@ -1,6 +1,6 @@
 // Certificates for tests, made with the `openssl` command line: authorities, what they sign, and what they revoke.
 // What is asked for twice in one run is made once.
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
@@ -53,9 +53,27 @@ const KEYS: Readonly<Record<Algorithm, readonly string[]>> = {
 const USAGES = { server: "serverAuth", client: "clientAuth", both: "serverAuth,clientAuth" } as const
 const DAY = 24 * 60 * 60 * 1000
 
-const root = mkdtempSync(join(tmpdir(), "tidegate-certificates-"))
-process.on("exit", () => rmSync(root, { recursive: true, force: true }))
+const PREFIX = "tidegate-certificates-"
+const root = mkdtempSync(join(tmpdir(), `${PREFIX}${process.pid}-`))
+removeLeftovers()
 let folders = 0
+
+/** What earlier runs left: Bun's tests end without an event. */
+function removeLeftovers(): void {
+  for (const name of readdirSync(tmpdir())) {
+    const pid = name.startsWith(PREFIX) ? Number.parseInt(name.slice(PREFIX.length), 10) : Number.NaN
+    if (pid > 0 && !isRunning(pid)) rmSync(join(tmpdir(), name), { recursive: true, force: true })
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    // Somebody else's is running as well.
+    return (error as NodeJS.ErrnoException).code !== "ESRCH"
+  }
+}
 
 /** Runs openssl and gives its output. */
 export function openssl(args: readonly string[], input = ""): string {

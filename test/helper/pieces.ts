@@ -20,12 +20,13 @@ export async function sendPieces(gate: TestGateway, client: Wire, pieces: readon
   const port = client.socket!.localPort
   const over = () => client.received > 0 || client.ended || client.closed
   let connection: Connection | undefined
-  let sent = 0
   for (const piece of pieces) {
     if (over()) return
     await client.write(piece).catch(() => undefined)
-    sent += piece.length
-    await soon(() => over() || ((connection ??= liveOf(gate, port)) !== undefined && connection.client.received >= sent))
+    await soon(
+      () =>
+        over() || ((connection ??= liveOf(gate, port)) !== undefined && connection.client.received >= client.written),
+    )
   }
 }
 

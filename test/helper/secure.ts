@@ -29,7 +29,7 @@ export function secureEcho({ cert, key }: Issued, alpn?: string): SecureServer {
 }
 
 /** What came back when the client has `length` characters, or when the server has closed. Rejects with the client's error. */
-export async function ask(options: ConnectionOptions, text: string, length = text.length): Promise<string> {
+export async function ask(options: ConnectionOptions, text: string | Uint8Array, length = text.length): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>()
   const socket = connect({ host: "127.0.0.1", ...options }, () => socket.write(text))
   let answer = ""

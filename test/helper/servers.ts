@@ -1,5 +1,15 @@
 // Real servers from the system's packages, each on a free port in a folder of its own, gone when disposed.
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs"
 import { tmpdir, userInfo } from "node:os"
 import { join } from "node:path"
 import { freePort } from "./ports.ts"
@@ -100,8 +110,15 @@ export function startRedis(): Promise<RunningServer> {
   )
 }
 
+export interface PostgresOptions {
+  /** What the server says of itself: `show cluster_name`. */
+  readonly name?: string
+  /** It speaks TLS with this certificate. */
+  readonly tls?: { readonly cert: string; readonly key: string }
+}
+
 /** PostgreSQL does not run as root: then it runs as its own user. */
-export async function startPostgres(): Promise<RunningServer> {
+export async function startPostgres({ name = "", tls }: PostgresOptions = {}): Promise<RunningServer> {
   const port = freePort()
   const folder = newFolder()
   const asUser = userInfo().uid === 0 ? ["runuser", "-u", "postgres", "--"] : []
@@ -114,12 +131,18 @@ export async function startPostgres(): Promise<RunningServer> {
   chmodSync(folder, 0o700)
   const data = join(folder, "data")
   await run([...asUser, program("initdb")!, "-D", data, "-U", "postgres", "-A", "trust", "--no-sync"])
+  const settings = ["listen_addresses=127.0.0.1", "fsync=off", "max_connections=50", `cluster_name=${name}`]
+  if (tls !== undefined) {
+    const files = { cert: join(data, "tls.crt"), key: join(data, "tls.key") }
+    for (const [kind, path] of Object.entries(files)) {
+      writeFileSync(path, tls[kind as "cert" | "key"], { mode: 0o600 })
+      const { uid, gid } = statSync(data)
+      chownSync(path, uid, gid)
+    }
+    settings.push("ssl=on", `ssl_cert_file=${files.cert}`, `ssl_key_file=${files.key}`)
+  }
   const server = [program("postgres")!, "-D", data, "-p", String(port), "-k", folder]
-  return startServer(
-    [...asUser, ...server, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=50"],
-    port,
-    folder,
-  )
+  return startServer([...asUser, ...server, ...settings.flatMap((each) => ["-c", each])], port, folder)
 }
 
 export async function startSsh(): Promise<RunningServer & { readonly key: string }> {

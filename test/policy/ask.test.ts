@@ -6,7 +6,7 @@ import { deny, next, respond } from "../../src/policy/decision.ts"
 import { simulate } from "../../src/policy/simulated.ts"
 
 const asking = (policies: (Asked["connect"] | Partial<Asked>)[]) => {
-  const { connection, abort } = simulate({ from: "203.0.113.9", to: "tcp://:5432", bytes: "hi" })
+  const simulated = simulate({ from: "203.0.113.9", to: "tcp://:5432", bytes: "hi" })
   const asked = policies.map((policy, i) => ({
     file: `${i}.ts`,
     connect: () => next,
@@ -14,7 +14,7 @@ const asking = (policies: (Asked["connect"] | Partial<Asked>)[]) => {
     resources: undefined,
     ...(typeof policy === "function" ? { connect: policy } : policy),
   }))
-  return { connection, asked: ask(asked, connection, abort) }
+  return { connection: simulated.connection, asked: ask(asked, simulated) }
 }
 const outcome = async (...policies: (Asked["connect"] | Partial<Asked>)[]) => (await asking(policies).asked).outcome
 

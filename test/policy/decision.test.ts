@@ -11,6 +11,7 @@ import {
 } from "../../src/policy/decision.ts"
 import { DurationInvalid } from "../../src/policy/duration.ts"
 import { TargetInvalid } from "../../src/policy/target.ts"
+import { TerminateInvalid } from "../../src/policy/terminate.ts"
 import { random } from "../helper/random.ts"
 
 async function* later() {
@@ -41,6 +42,18 @@ group("route", () => {
     for (let i = 0; i < 11_000; i++) expect(route(`tcp://h${i}:1`).targets).toEqual([{ url: `tcp://h${i}:1` }])
   })
 
+  test("takes how to speak TLS to its tls:// targets", () => {
+    const tls = { sni: "DB.Example.", alpn: ["postgresql"], insecureSkipVerify: true }
+    expect(route(["tcp://a:1", "TLS://B:2"], { tls })).toEqual({
+      action: "route",
+      targets: [{ url: "tcp://a:1" }, { url: "tls://b:2" }],
+      tls: { sni: "db.example", alpn: ["postgresql"], insecureSkipVerify: true },
+    } as never)
+    const decision = route("tls://b:2", { tls }).or(deny())
+    expect(decision.tls).toEqual({ ...tls, sni: "db.example" })
+    expect(checkAnswer(JSON.parse(JSON.stringify(decision)))).toEqual(decision)
+  })
+
   test("or() gives a new route with the decision for when every attempt failed, and keeps the options", () => {
     const plain = route("tcp://db:5432", { retries: 0 })
     const other = plain.or(respond("later\n"))
@@ -55,7 +68,9 @@ group("route", () => {
   test.each([
     ["db", {}, DecisionInvalid, 'did you mean "tcp://db:PORT"?'],
     ["db:5432", {}, TargetInvalid, 'did you mean "tcp://db:5432"?'],
-    ["tls://db:5432", {}, DecisionInvalid, 'use "tcp://db:5432" to pass TLS through'],
+    ["tls://db:5432", { tls: { sin: "db" } }, TerminateInvalid, 'did you mean "sni"?'],
+    ["tls://db:5432", { tls: true }, TerminateInvalid, "expected options, found true"],
+    ["tcp://db:5432", { tls: {} }, DecisionInvalid, "tls has no effect: none of the targets is tls://host:port"],
     [[], {}, DecisionInvalid, "empty"],
     [5, {}, DecisionInvalid, "found 5"],
     [[5], {}, DecisionInvalid, "5 is not a target"],
@@ -103,6 +118,18 @@ group("deny and respond", () => {
     for (const decision of [deny(), respond("x"), next]) expect(Object.isFrozen(decision)).toBe(true)
   })
 
+  test("inBand is kept when it says something", () => {
+    expect(deny("no", { inBand: true })).toEqual({ action: "deny", reason: "no", inBand: true })
+    expect(deny("no", { inBand: "mysql", delay: 5 })).toEqual({
+      action: "deny",
+      reason: "no",
+      inBand: "mysql",
+      delay: 5,
+    })
+    expect(deny("no", { inBand: false })).toEqual({ action: "deny", reason: "no" })
+    expect(checkAnswer({ action: "deny", inBand: "ssh" })).toEqual(deny(undefined, { inBand: "ssh" }))
+  })
+
   test("a reason is cut at 1 KiB", () => {
     expect(deny("x".repeat(5000)).reason).toHaveLength(1024)
   })
@@ -110,6 +137,10 @@ group("deny and respond", () => {
   test.each([
     [() => deny(5 as never), "the reason is a text"],
     [() => deny("x", { reset: 1 as never }), "reset: expected true or false"],
+    [() => deny("x", { inBand: "mysq" as never }), 'did you mean "mysql"?'],
+    [() => deny("x", { inBand: "amqp" as never }), "inBand: expected true, false or one of http, "],
+    [() => deny("x", { inBand: 1 as never }), "inBand: expected true, false or one of"],
+    [() => deny("x", { inBand: true, reset: true }), "reset and inBand exclude each other"],
     [() => deny("x", { dealy: 1 } as never), 'did you mean "delay"?'],
     [() => deny("x", null as never), "object of options"],
     [() => deny("x", { delay: "x" }), "delay"],
@@ -200,6 +231,7 @@ group("what a policy answered", () => {
       "body",
       "delay",
       "reset",
+      "inBand",
       "retries",
       "otherwise",
       "connectTimeout",

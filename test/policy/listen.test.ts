@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test"
 import { identity, ListenInvalid, parseListen, WIDEST_RANGE } from "../../src/policy/listen.ts"
 import { random } from "../helper/random.ts"
 
+const tcp = { scheme: "tcp", pattern: undefined } as const
 const urls = (value: unknown) => parseListen(value).map(({ url }) => url)
 
 describe("listen", () => {
@@ -28,18 +29,48 @@ describe("listen", () => {
       ["tcp://:0", "tcp://:0"],
       ["tcp://:0", "tcp://:0"],
     ],
+    ["tls://:443", ["tls://:443"]],
+    ["tls://db.example.com:443", ["tls://db.example.com:443"]],
+    ["TLS://DB.Example.Com.:443", ["tls://db.example.com:443"]],
+    ["tls://*.Example.com:443", ["tls://*.example.com:443"]],
+    ["tls://localhost:443", ["tls://localhost:443"]],
+    ["tls://foo_bar.example.com:443", ["tls://foo_bar.example.com:443"]],
+    ["tls://10.0.0.5:443", ["tls://10.0.0.5:443"]],
+    ["tls://[0::1]:443", ["tls://[::1]:443"]],
+    ["tls://a.example:443-444", ["tls://a.example:443", "tls://a.example:444"]],
+    ["postgres://shop.example.com:5432", ["postgres://shop.example.com:5432"]],
+    ["postgres://:5432", ["postgres://:5432"]],
+    [{ url: "tls://a.example:443", address: "10.0.0.5" }, ["tls://a.example:443"]],
+    [{ url: "tls://:443", address: "10.0.0.5" }, ["tls://10.0.0.5:443"]],
+    [{ url: "tcp://:443", address: "localhost" }, ["tcp://127.0.0.1:443", "tcp://[::1]:443"]],
+    [
+      ["tls://:443", "tls://a.example:443", "tls://*.a.example:443"],
+      ["tls://:443", "tls://a.example:443", "tls://*.a.example:443"],
+    ],
   ])("%j opens %j", (value, expected) => {
     expect(urls(value)).toEqual(expected)
   })
 
   test("the bind has the address that is bound, and options belong to every listener of the entry", () => {
     expect(parseListen({ url: "tcp://:9000-9001", maxConnections: 5 })).toEqual([
-      { url: "tcp://:9000", bind: { kind: "tcp", address: "*", port: 9000 }, maxConnections: 5 },
-      { url: "tcp://:9001", bind: { kind: "tcp", address: "*", port: 9001 }, maxConnections: 5 },
+      { ...tcp, url: "tcp://:9000", bind: { kind: "tcp", address: "*", port: 9000 }, maxConnections: 5 },
+      { ...tcp, url: "tcp://:9001", bind: { kind: "tcp", address: "*", port: 9001 }, maxConnections: 5 },
     ])
     expect(parseListen("unix:/run/x.sock")).toEqual([
-      { url: "unix:/run/x.sock", bind: { kind: "unix", path: "/run/x.sock" }, maxConnections: undefined },
+      { ...tcp, url: "unix:/run/x.sock", bind: { kind: "unix", path: "/run/x.sock" }, maxConnections: undefined },
     ])
+  })
+
+  test.each([
+    ["tls://*.a.example:443", "*", "*.a.example"],
+    ["tls://:443", "*", undefined],
+    ["tls://10.0.0.5:443", "10.0.0.5", undefined],
+    ["tls://[::1]:443", "::1", undefined],
+    [{ url: "tls://a.example:443", address: "::1" }, "::1", "a.example"],
+    [{ url: "tls://:443", address: "10.0.0.5" }, "10.0.0.5", undefined],
+  ])("%j binds %s and serves the name %p", (value, address, pattern) => {
+    const [entry] = parseListen(value)
+    expect(entry).toMatchObject({ scheme: "tls", pattern, bind: { kind: "tcp", address, port: 443 } })
   })
 
   test("a range has at most 1,000 ports", () => {
@@ -51,8 +82,29 @@ describe("listen", () => {
     [":9000", 'did you mean "tcp://:9000"?'],
     ["127.0.0.1:9000", 'did you mean "tcp://127.0.0.1:9000"?'],
     ["udp://:53", 'did you mean "tcp://:53"?'],
-    ["tls://:443", "come with TLS support"],
-    ["postgres://:5432", "come with TLS support"],
+    ["https://a.example:443", 'did you mean "tls://a.example:443"?'],
+    ["postgresql://:5432", 'did you mean "postgres://:5432"?'],
+    ["tls://", "expected a port"],
+    ["tls://a.example", "expected a port"],
+    ["tls://*:443", "leave the name out to match every one"],
+    ["tls://a.*.example:443", 'a "*" stands for whole labels at the start'],
+    ["tls://*a.example:443", 'a "*" stands for whole labels at the start'],
+    ["tls://*.*.example:443", 'a "*" stands for whole labels at the start'],
+    ["tls://*.:443", "leave the name out to match every one"],
+    ["tls://bücher.example:443", "in their ASCII form (xn--...)"],
+    ["tls://127.1:443", "neither a server name nor an address"],
+    ["tls://[a.example]:443", "address of this machine"],
+    ["tls://a..example:443", "neither a server name nor an address"],
+    [{ url: "tls://10.0.0.5:443", address: "10.0.0.5" }, "the URL names an address already"],
+    [{ url: "tcp://127.0.0.1:443", address: "10.0.0.5" }, "the URL names an address already"],
+    [{ url: "unix:/run/x", address: "10.0.0.5" }, "a socket path has no address"],
+    [{ url: "tls://a.example:443", address: "a.example" }, "address of this machine"],
+    [{ url: "tls://a.example:443", address: "10.0.0.256" }, "not an address"],
+    [{ url: "tls://a.example:443", address: 5 }, "address: expected an address"],
+    [{ url: "tls://a.example:443", adress: "::1" }, 'did you mean "address"?'],
+    [["tls://a.example:443", "tls://A.Example.:443"], "twice"],
+    [["tls://a.example:443", "tcp://:443"], "a listener has one scheme"],
+    [["tls://a.example:443", "postgres://b.example:443"], "a listener has one scheme"],
     ["tcp://", "expected a port"],
     ["tcp://127.0.0.1", "expected a port"],
     ["tcp://:65536", "not a port"],
@@ -99,6 +151,9 @@ describe("listen", () => {
       "tcp://",
       "unix:",
       "tls://",
+      "postgres://",
+      "*.",
+      "a.example",
       "localhost",
       "127.0.0.1",
       "[::1]",

@@ -1,5 +1,13 @@
 import { expect, test } from "bun:test"
-import { peekSize, PREREAD_LIMIT, prereadFailure, PrereadTimeout, PrereadTooLarge } from "../../src/policy/preread.ts"
+import {
+  HelloInvalid,
+  peekSize,
+  PREREAD_LIMIT,
+  prereadFailure,
+  PrereadTimeout,
+  PrereadTooLarge,
+} from "../../src/policy/preread.ts"
+import { HandshakeFailed } from "../../src/policy/terminate.ts"
 
 test.each([0, 1, 16_384])("peek(%p) is allowed", (n) => {
   expect(peekSize(n)).toBe(n)
@@ -20,6 +28,8 @@ test("a failed preread keeps its close reason inside other errors", () => {
   const timeout = new PrereadTimeout("x")
   expect(prereadFailure(timeout)).toBe("preread-timeout")
   expect(prereadFailure(new PrereadTooLarge("x"))).toBe("preread-too-large")
+  expect(prereadFailure(new HelloInvalid("x"))).toBe("hello-invalid")
+  expect(prereadFailure(new Error("wrapped", { cause: new HandshakeFailed("x") }))).toBe("tls-handshake-failed")
   expect(prereadFailure(new Error("wrapped", { cause: new Error("again", { cause: timeout }) }))).toBe(
     "preread-timeout",
   )
