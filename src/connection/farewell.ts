@@ -8,8 +8,11 @@ import type { Connection } from "./connection.ts"
 /** The last bytes for a client that is refused; `undefined` where nothing can be said. */
 export function farewell(connection: Connection, reason: CloseReason): Uint8Array | undefined {
   const { hello, plan, postgres, termination } = connection
-  if (hello !== undefined && termination?.begun !== true) return alert(alertFor(reason))
-  if (plan.scheme !== "postgres" || postgres === undefined || postgres.kind === "cancel") return undefined
+  const encrypted = termination?.begun === true
+  if (hello !== undefined && !encrypted) return alert(alertFor(reason))
+  if (plan.scheme !== "postgres" || postgres === undefined) return undefined
+  // Who cancels reads nothing. Who was promised TLS takes nothing in plain text: that is what an attacker would say.
+  if (postgres.kind !== "startup" && !encrypted) return undefined
   const { text, code } = postgresReason(connection, reason)
   return postgresError(text, code)
 }

@@ -12,6 +12,9 @@ import {
 import { detect, HELLO_WIRE_LIMIT, parseClientHello, type ClientHello, type Protocol } from "../protocol/index.ts"
 import type { Side } from "./side.ts"
 
+/** 64: each chunk costs a buffer of its own, so that 20 KiB sent byte by byte would take 3.6 MB. */
+const MOST_CHUNKS = 64
+
 /** More bytes are needed. */
 const MORE = Symbol("more")
 
@@ -53,6 +56,7 @@ export class Preread {
   push(chunk: Uint8Array): void {
     this.chunks.push(chunk)
     this.size += chunk.length
+    if (this.chunks.length > MOST_CHUNKS) this.join()
     // What a chunk brought beyond the limit is kept: first chunks of 128 to 512 KiB are normal. Reading stops at what
     // the largest hello takes.
     if (this.size >= HELLO_WIRE_LIMIT) this.host.client.pause()

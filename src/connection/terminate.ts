@@ -241,8 +241,8 @@ export async function terminate(connection: Connection, options: unknown): Promi
   return termination.run()
 }
 
-/** The callback of the handshake, of either kind of failure too. */
+/** The callback of the handshake, of either kind of failure too, and of our own reset of the socket. */
 export function clientHandshaken(socket: Socket, ok: boolean, error: Error | null): void {
   const side: Side = socket.data
-  side.connection.termination?.handshaken(ok, error)
+  if (!side.closed) side.connection.termination?.handshaken(ok, error)
 }

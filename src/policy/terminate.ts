@@ -222,9 +222,20 @@ function pem(name: string, value: unknown, label: string): string | undefined {
   return list.map((entry) => checkPem(`terminate: ${name}`, entry, label)).join("\n")
 }
 
+/** Texts that were found good: a policy passes the same ones for every connection. As many as contexts are kept. */
+const MOST_CHECKED = 4096
+const checked = new Map<string, string>()
+
 /** Only that it is PEM of the right kind, so that a path in its place is told from a text. @throws TerminateInvalid */
 export function checkPem(where: string, value: unknown, label: string): string {
-  if (typeof value === "string" && value.includes("-----BEGIN ") && value.includes(`${label}-----`)) return value
+  if (typeof value === "string") {
+    if (checked.get(value) === label) return value
+    if (value.includes("-----BEGIN ") && value.includes(`${label}-----`)) {
+      if (checked.size >= MOST_CHECKED) checked.delete(checked.keys().next().value!)
+      checked.set(value, label)
+      return value
+    }
+  }
   // What was found is not shown where it may be a key.
   const found = typeof value === "string" ? "a text without that" : describe(value)
   throw new TerminateInvalid(

@@ -177,12 +177,19 @@ function diagnosed(
   pairs: readonly CertificatePair[],
   make: () => { readonly context: unknown },
 ): TlsContext {
+  let context: TlsContext | undefined
+  let problem: unknown
   try {
-    return make().context as TlsContext
+    context = make().context as TlsContext
   } catch (error) {
-    const wrong = pairs.map(wrongPair).find((found) => found !== undefined) ?? wrongPart(parts)
-    throw new TerminateInvalid(`${where}: ${wrong ?? (error as Error).message}`, { cause: error })
+    problem = error
   }
+  // Of several pairs, one whose key does not fit is left out without a word.
+  const wrong =
+    context === undefined || pairs.length > 1 ? pairs.map(wrongPair).find((found) => found !== undefined) : undefined
+  if (context !== undefined && wrong === undefined) return context
+  const why = wrong ?? wrongPart(parts) ?? (problem as Error).message
+  throw new TerminateInvalid(`${where}: ${why}`, { cause: problem })
 }
 
 function wrongPair({ cert, key }: CertificatePair, at: number, { length }: { readonly length: number }) {

@@ -22,6 +22,9 @@ const denies = (options: DenyOptions = { inBand: true }, reason: string | undefi
   gateway(() => deny(reason, options))
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
 
+const SSL_REQUEST = Uint8Array.of(0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f)
+const GSS_REQUEST = Uint8Array.of(0, 0, 0, 8, 4, 0xd2, 0x16, 0x30)
+
 /** What a client is told that sends these bytes. */
 async function tell(gate: TestGateway, first: string | Uint8Array, fin = false): Promise<Uint8Array> {
   using client = await connect(gate.port, { first })
@@ -102,6 +105,19 @@ describe("a client that says what it speaks is shown the reason", () => {
     expect(stderr).toContain("server does not support SSL, but SSL was required")
   })
 
+  test("a PostgreSQL client that asks for GSSAPI, then for TLS: an error after it has said who it is", async () => {
+    const startup = Buffer.from("\0\0\0\x12\0\x03\0\0user\0ana\0\0")
+    using client = await connect(gate.port, { first: GSS_REQUEST })
+    expect(text(await client.atLeast(1))).toBe("N")
+    await client.write(SSL_REQUEST)
+    expect(text(await client.atLeast(2))).toBe("NN")
+    await client.write(startup.subarray(0, 10))
+    await client.write(startup.subarray(10))
+    expect(text(await client.bytes())).toMatch(new RegExp(`^NNE.*SFATAL\0.*\0M${REASON}\0\0$`, "s"))
+    client.end()
+    await client.closes()
+  })
+
   test.skipIf(!installed("ssh"))("ssh: a disconnect message", async () => {
     const options = ["-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
     const { code, stderr } = await run(["ssh", "-F", "none", ...options, "-p", port, "127.0.0.1"])
@@ -154,6 +170,19 @@ describe("a client that says what it speaks is shown the reason", () => {
   })
 })
 
+/** What a client is told that says nothing for longer than its silence would tell. */
+async function late(inBand: NonNullable<DenyOptions["inBand"]>, said: Uint8Array | string): Promise<Uint8Array> {
+  using gate = denies({ inBand })
+  using client = await connect(gate.port)
+  const started = performance.now()
+  await eventually(() => performance.now() - started > 500)
+  await client.write(said)
+  const answer = await client.bytes()
+  client.end()
+  await client.closes()
+  return answer
+}
+
 describe("a client that is silent", () => {
   test.skipIf(!installed("mysql"))("is told at once where the policy knows what it waits for: mysql", async () => {
     using gate = denies({ inBand: "mysql" })
@@ -191,18 +220,6 @@ describe("a client that is silent", () => {
   })
 
   test("is waited for where its protocol has it speak first: a policy's name for it takes away no facts", async () => {
-    const late = async (inBand: NonNullable<DenyOptions["inBand"]>, first: Uint8Array | string) => {
-      using gate = denies({ inBand })
-      using client = await connect(gate.port)
-      const started = performance.now()
-      await soon(() => liveOf(gate, client.socket!.localPort) !== undefined)
-      await eventually(() => performance.now() - started > 500)
-      await client.write(first)
-      const answer = await client.bytes()
-      client.end()
-      await client.closes()
-      return answer
-    }
     const connect5 = Uint8Array.from([0x10, 14, 0, 4, ...Buffer.from("MQTT"), 5, 2, 0, 60, 0, 0, 1, 97])
     const [joins, head, mqtt, other] = await Promise.all([
       late("minecraft", minecraft(2)),
@@ -279,8 +296,6 @@ describe("with a delay", () => {
     expect(gate.path.delayed).toBe(0)
   })
 })
-
-const SSL_REQUEST = Uint8Array.of(0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f)
 
 test("a client that leaves while it is asked what it speaks is gone at once", async () => {
   using gate = denies()

@@ -62,8 +62,8 @@ describe("every captured flow is named as what it is, or not at all", () => {
       flows.map(async ({ id, client_first_bytes, expected, first_speaker }, i) => {
         const bytes = fromHex(client_first_bytes)
         const found = detect(bytes)
-        // Those that are unfinished wait for what does not come: once with a FIN, once without.
-        const answer = await tell(gate, CUTS[cut]!(bytes, random(i)), cut !== "whole")
+        // Those that are unfinished would wait for what does not come.
+        const answer = await tell(gate, CUTS[cut]!(bytes, random(i)), found === "more")
         expect([id, JSON.parse(answer)]).toEqual([id, plain(found === "more" ? undefined : found)])
         const protocol = (JSON.parse(answer) as { protocol?: string } | null)?.protocol
         const names: readonly unknown[] = NAMES[expected.protocol] ?? [undefined]
@@ -121,13 +121,24 @@ describe("a client that says nothing", () => {
   })
 
   test("`silence` says how long that is", async () => {
-    using gate = gateway(async (connection) => respond(`${await connection.protocol({ silence: "50 ms" })}`))
+    const order: string[] = []
+    const waits = async (silence: string | undefined) => {
+      using gate = gateway(async (connection) =>
+        respond(`${await connection.protocol(silence === undefined ? undefined : { silence: silence as "50 ms" })}`),
+      )
+      expect(await tell(gate, [], false)).toBe("undefined")
+      order.push(silence ?? "default")
+    }
     const started = performance.now()
-    expect(await tell(gate, [], false)).toBe("undefined")
-    expect(performance.now() - started).toBeLessThan(290)
-    using patient = gateway(async (connection) => respond((await connection.protocol({ silence: 1500 }))!.protocol))
+    await Promise.all([waits(undefined), waits("50 ms"), waits("1 second")])
+    expect(order).toEqual(["50 ms", "default", "1 second"])
+    expect(performance.now() - started).toBeGreaterThanOrEqual(999)
+    using patient = gateway(async (connection) =>
+      respond((await connection.protocol({ silence: "1 minute" }))!.protocol),
+    )
     using client = await connect(patient.port)
-    await eventually(() => performance.now() - started > 600)
+    const connected = performance.now()
+    await eventually(() => performance.now() - connected > 500)
     await client.write("SSH-2.0-late\r\n")
     expect(await client.text()).toBe("ssh")
     using wrong = gateway(async (connection) => respond(`${await connection.protocol({ silence: "soon" as never })}`))
@@ -136,10 +147,10 @@ describe("a client that says nothing", () => {
   })
 
   test("and leaves is told at once: its FIN ends the wait", async () => {
-    using gate = gateway(name)
+    using gate = gateway(async (connection) => respond(`${await connection.protocol({ silence: "1 minute" })}`))
     const started = performance.now()
-    expect(await tell(gate, [], true)).toBe("null")
-    expect(performance.now() - started).toBeLessThan(290)
+    expect(await tell(gate, [], true)).toBe("undefined")
+    expect(performance.now() - started).toBeLessThan(30_000)
   })
 
   test("and resets: the wait ends with the connection", async () => {
@@ -195,7 +206,7 @@ describe("a first message that comes slowly", () => {
     using gate = gateway(name)
     const started = performance.now()
     expect(await tell(gate, [startup.subarray(0, 10)], true)).toBe("null")
-    expect(performance.now() - started).toBeLessThan(290)
+    expect(performance.now() - started).toBeLessThan(2900)
   })
 })
 
@@ -225,17 +236,13 @@ describe("the bytes that were read", () => {
     const order: string[] = []
     using up = upstream(echo)
     using gate = gateway(async (connection) => {
-      const note =
-        <A>(what: string, show: (value: A) => unknown) =>
-        (value: A) =>
-          void order.push(`${what} ${show(value)}`)
       await Promise.all([
-        connection.protocol().then(note("protocol", (found) => found?.protocol)),
-        connection.hello().then(note("hello", (found) => found?.sni)),
-        connection.peek(3).then(note("peek 3", (found) => found.length)),
-        connection.peek(bytes.length + 2).then(note("peek all", (found) => found.length)),
-        connection.peek(16_384, { within: 400 }).catch(note("peek more", (error) => (error as Error).name)),
-        connection.protocol({ silence: 50 }).then(note("impatient", (found) => found?.protocol)),
+        connection.protocol().then((found) => order.push(`protocol ${found?.protocol}`)),
+        connection.hello().then((found) => order.push(`hello ${found?.sni}`)),
+        connection.peek(3).then((found) => order.push(`peek 3 ${found.length}`)),
+        connection.peek(bytes.length + 2).then((found) => order.push(`peek all ${found.length}`)),
+        connection.peek(16_384, { within: 400 }).catch((error) => order.push(`peek more ${(error as Error).name}`)),
+        connection.protocol({ silence: 50 }).then((found) => order.push(`impatient ${found?.protocol}`)),
       ])
       return route(up.url)
     })
@@ -326,7 +333,9 @@ test("whatever is sent, nothing throws and every connection ends in one event", 
   for (let done = 0; done < count; done += 50) {
     await Promise.all(
       Array.from({ length: 50 }, async () => {
-        const bytes = Buffer.from(below(4) === 0 ? crypto.getRandomValues(new Uint8Array(below(400))) : pick(starts))
+        const bytes = Uint8Array.from(
+          below(4) === 0 ? Array.from({ length: below(400) }, () => below(256)) : pick(starts),
+        )
         if (bytes.length > 0 && below(2) === 0) bytes[below(bytes.length)] = below(256)
         using client = await connect(gate.port)
         const sent = bytes.subarray(0, below(2) === 0 ? below(bytes.length + 1) : bytes.length)

@@ -30,6 +30,9 @@ const facts =
   async (connection: Connection) =>
     respond(JSON.stringify(await connection.terminate({ certificates: ecdsa, ...options })))
 
+/** The same, with the certificates of the store. */
+const ofTheStore = async (connection: Connection) => respond(JSON.stringify(await connection.terminate()))
+
 /** A hello of OpenSSL as it goes over the wire. */
 async function hello(): Promise<Uint8Array> {
   using listener = upstream(() => undefined)
@@ -155,7 +158,18 @@ describe("what is agreed on", () => {
       expect(await connection.protocol()).toMatchObject({ protocol: "redis" })
       return route(`tcp://127.0.0.1:${redis.port}`)
     })
-    const cli = ["redis-cli", "-h", "127.0.0.1", "-p", String(gate.port), "--tls", "--cacert", ca.path, "--sni", "a.test"]
+    const cli = [
+      "redis-cli",
+      "-h",
+      "127.0.0.1",
+      "-p",
+      String(gate.port),
+      "--tls",
+      "--cacert",
+      ca.path,
+      "--sni",
+      "a.test",
+    ]
     const value = "x".repeat(1_000_000)
     expect((await runClient([...cli, "-x", "set", "big"], value)).stdout).toBe("OK\n")
     expect((await runClient([...cli, "get", "big"])).stdout).toBe(`${value}\n`)
@@ -197,7 +211,13 @@ describe("post-quantum", () => {
   test("a client that offers X25519MLKEM768 alone is terminated", async () => {
     using gate = gateway(facts())
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const options = { host: "127.0.0.1", port: gate.port, ca: ca.cert, servername: "a.test", ecdhCurve: "X25519MLKEM768" }
+    const options = {
+      host: "127.0.0.1",
+      port: gate.port,
+      ca: ca.cert,
+      servername: "a.test",
+      ecdhCurve: "X25519MLKEM768",
+    }
     const socket = connectNode(options, resolve)
     socket.on("error", reject)
     await promise
@@ -223,12 +243,18 @@ describe("post-quantum", () => {
     })
     using outer = gateway(() => route(`tcp://127.0.0.1:${inner.port}`))
     const folder = `/tmp/tidegate-chromium-${process.pid}`
-    const flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--ignore-certificate-errors"]
+    const flags = [
+      "--headless",
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-dev-shm-usage",
+      "--ignore-certificate-errors",
+    ]
     const hosts = `--host-resolver-rules=MAP * 127.0.0.1`
     for (const { port } of [inner, outer]) {
       const dump = ["--virtual-time-budget=1", "--dump-dom", `https://a.test:${port}/`]
       const { stdout } = await runClient(["chromium", ...flags, hosts, `--user-data-dir=${folder}`, ...dump])
-      expect(stdout).toContain("<p id=\"hello\">terminated</p>")
+      expect(stdout).toContain('<p id="hello">terminated</p>')
     }
     await Bun.$`rm -rf ${folder}`.quiet()
     // X25519MLKEM768 (RFC 9794's registry: 4588).
@@ -273,8 +299,7 @@ describe("certificates", () => {
       // At once, and later.
       return asked.length % 2 === 0 ? [ecdsa] : Promise.resolve([ecdsa])
     }
-    const policy = async (connection: Connection) => respond(JSON.stringify(await connection.terminate()))
-    using gate = gateway(policy, {}, { certificates })
+    using gate = gateway(ofTheStore, {}, { certificates })
     await sClient(gate.port, ["-servername", "B.test", "-verify_return_error", "-CAfile", ca.path])
     await sClient(gate.port, ["-noservername", "-verify_return_error", "-CAfile", ca.path])
     expect(asked).toEqual([
@@ -304,11 +329,7 @@ describe("certificates", () => {
   })
 
   test("that cannot be asked for are a failure of the policy", async () => {
-    using gate = gateway(
-      async (connection) => respond(JSON.stringify(await connection.terminate())),
-      {},
-      { certificates: () => Promise.reject(new Error("the folder is gone")) },
-    )
+    using gate = gateway(ofTheStore, {}, { certificates: () => Promise.reject(new Error("the folder is gone")) })
     using client = await connectTls(gate.port, trusting)
     expect(await client.secured()).toBe(false)
     expect((await gate.ended(1))[0]).toMatchObject({
@@ -389,11 +410,330 @@ describe("versions, protocols and ciphers", () => {
     const ciphers = tags("cipher").map((cipher) => cipher["cipher"]!)
     expect(ciphers.length).toBeGreaterThan(6)
     for (const cipher of ciphers)
-      expect(cipher).toMatch(/^TLS_(AES_\d+_GCM|CHACHA20_POLY1305)_SHA\d+$|^ECDHE-(RSA|ECDSA)-(AES\d+-GCM-SHA\d+|CHACHA20-POLY1305)$/)
+      expect(cipher).toMatch(
+        /^TLS_(AES_\d+_GCM|CHACHA20_POLY1305)_SHA\d+$|^ECDHE-(RSA|ECDSA)-(AES\d+-GCM-SHA\d+|CHACHA20-POLY1305)$/,
+      )
     expect(tags("renegotiation")).toEqual([{ supported: "0", secure: "0" }])
     expect(tags("heartbleed").map(({ vulnerable }) => vulnerable)).toEqual(["0", "0"])
     for (const { name } of tags("group")) expect(name).toMatch(/^(x25519|secp256r1|secp384r1|secp521r1)/i)
     expect(tags("group").length).toBeGreaterThan(2)
     for (const { name } of tags("connection-signature-algorithm")) expect(name).not.toMatch(/sha1|md5|sha224|dsa_sha1/i)
+  })
+})
+
+/** What a policy that catches nothing, or catches and routes, comes to. */
+const routing = (target: string, options?: TerminateOptions) => ({
+  uncaught: async (connection: Connection) => {
+    await connection.terminate({ certificates: ecdsa, ...options })
+    return route(target)
+  },
+  caught: async (connection: Connection) => {
+    await connection.terminate({ certificates: ecdsa, ...options }).catch(() => undefined)
+    return route(target)
+  },
+})
+
+describe("a terminate that fails", () => {
+  describe.each(["uncaught", "caught"] as const)("%s", (which) => {
+    test("for a client that does not speak TLS", async () => {
+      using up = upstream()
+      using gate = gateway(routing(up.url)[which])
+      using client = await connect(gate.port, { first: "GET / HTTP/1.1\r\n\r\n" })
+      expect([await client.text(), client.code]).toEqual(["", undefined])
+      client.end()
+      expect((await gate.ended(1))[0]).toMatchObject({
+        policy: { decision: null, reason: "the client does not speak TLS" },
+        close: { reason: "tls-handshake-failed", by: "gateway" },
+      })
+      expect([up.accepted, gate.failures]).toEqual([[], []])
+    })
+
+    test("for a client that refuses the certificate", async () => {
+      if (!installed("openssl", "curl", "gnutls-cli")) return
+      using up = upstream()
+      using gate = gateway(routing(up.url)[which])
+      const { code } = await sClient(gate.port, ["-tls1_2", "-verify_return_error"])
+      await sClient(gate.port, ["-tls1_3", "-verify_return_error"])
+      const url = `https://a.test:${gate.port}`
+      await runClient(["curl", "-sS", "--resolve", `a.test:${gate.port}:127.0.0.1`, url])
+      await runClient(["gnutls-cli", "-p", String(gate.port), "localhost"])
+      using bun = await connectTls(gate.port, { serverName: "a.test" }, { hail: "hi" })
+      await bun.closes()
+      expect(code).toBe(1)
+      const unreadable = "an unreadable record: a client of OpenSSL sends it when it does not trust the certificate"
+      const events = await gate.ended(5)
+      expect(events.map(({ policy }) => policy!.reason)).toEqual([
+        "the other end sent the alert unknown_ca",
+        unreadable,
+        unreadable,
+        "the other end sent the alert bad_certificate",
+        events[4]!.policy!.reason,
+      ])
+      for (const { close, policy } of events) {
+        expect([close, policy!.decision]).toEqual([{ reason: "tls-handshake-failed", by: "client" }, null])
+      }
+      expect([up.accepted, gate.failures, gate.internalErrors]).toEqual([[], [], []])
+    })
+
+    test("for a client that goes away during the handshake", async () => {
+      using up = upstream()
+      using gate = gateway(routing(up.url)[which])
+      for (const leave of ["end", "reset"] as const) {
+        const back = (chunk: Uint8Array, { server }: { server: { end(): void; reset(): void } }) => {
+          server[leave]()
+          return chunk
+        }
+        using line = cable(gate.port, { back })
+        using _ = await connectTls(line.port, trusting)
+        const { close, policy } = (await gate.ended(gate.events.length + 1)).at(-1)!
+        expect([close, policy!.reason]).toEqual([
+          { reason: "tls-handshake-failed", by: "client" },
+          "the connection was closed during the handshake",
+        ])
+      }
+      expect([up.accepted, gate.failures]).toEqual([[], []])
+    })
+
+    test("for a client whose FIN comes right behind its hello", async () => {
+      using up = upstream()
+      const { promise, resolve } = Promise.withResolvers<void>()
+      using gate = gateway(async (connection) => {
+        await connection.hello()
+        await promise
+        return routing(up.url)[which](connection)
+      })
+      using client = await connect(gate.port, { first: await hello() })
+      client.end()
+      await eventually(() => [...gate.path.live][0]?.client.ended === true)
+      resolve()
+      expect((await gate.ended(1))[0]).toMatchObject({
+        policy: { reason: "the client's FIN came behind its hello" },
+        close: { reason: "tls-handshake-failed", by: "gateway" },
+      })
+    })
+
+    test("for a client that sends junk behind its hello", async () => {
+      using up = upstream()
+      using gate = gateway(routing(up.url)[which])
+      using client = await connect(gate.port, { first: Buffer.concat([await hello(), Buffer.alloc(500, 7)]) })
+      await client.stops()
+      const [event] = await gate.ended(1)
+      expect(event!.close).toEqual({ reason: "tls-handshake-failed", by: "gateway" })
+      expect(event!.policy!.reason).toBe("the other end does not speak TLS (WRONG_VERSION_NUMBER)")
+      expect(up.accepted).toEqual([])
+    })
+
+    test("for a client that does not finish in time", async () => {
+      using up = upstream()
+      using gate = gateway(routing(up.url)[which], { handshakeDeadline: 300 })
+      using client = await connect(gate.port, { first: await hello() })
+      const started = performance.now()
+      expect(await client.closes()).toBe("ECONNRESET")
+      expect(performance.now() - started).toBeGreaterThan(300)
+      expect((await gate.ended(1))[0]).toMatchObject({
+        policy: { reason: "no handshake within 300 ms" },
+        close: { reason: "tls-handshake-failed", by: "client" },
+      })
+      expect(client.received).toBeGreaterThan(500)
+    })
+  })
+
+  test("for a hello that is none: uncaught with its own reason, caught as any failure of terminate", async () => {
+    using up = upstream()
+    const junk = Uint8Array.of(0x16, 3, 1, 0, 5, 2, 0, 0, 1, 5)
+    const found: unknown[] = []
+    for (const which of ["uncaught", "caught"] as const) {
+      using gate = gateway(routing(up.url)[which])
+      using client = await connect(gate.port, { first: junk })
+      await client.stops()
+      client.end()
+      const [event] = await gate.ended(1)
+      found.push([event!.close.reason, event!.policy!.reason])
+      expect(gate.failures).toEqual([])
+    }
+    const [[, reason]] = found as [[string, string]]
+    expect(found).toEqual([
+      ["hello-invalid", reason],
+      ["tls-handshake-failed", reason],
+    ])
+  })
+
+  test.concurrent("for a client that says nothing for 3 seconds", async () => {
+    using up = upstream()
+    using gate = gateway(routing(up.url).uncaught)
+    using client = await connect(gate.port)
+    const started = performance.now()
+    expect(await client.stops()).toBe("FIN")
+    expect(performance.now() - started).toBeWithin(2950, 3900)
+    client.end()
+    expect((await gate.ended(1))[0]!.close.reason).toBe("preread-timeout")
+    expect(gate.failures).toEqual([])
+  })
+
+  describe("for its options", () => {
+    const other = pair(ca.issue({ names: ["other.test"] }))
+    const junk = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+    const request = { clientCertificate: "request", ca: ca.cert } as const
+    const encrypted = openssl(["pkcs8", "-topk8", "-passout", "pass:x"], ecdsa.key)
+    test.each<[string, TerminateOptions, string]>([
+      [
+        "a key of another certificate",
+        { certificates: { cert: ecdsa.cert, key: other.key } },
+        "terminate: certificate: the private key does not belong to the certificate (CN=a.test)",
+      ],
+      [
+        "a key of another kind",
+        { certificates: [rsa, { cert: ecdsa.cert, key: rsa.key }] },
+        "terminate: certificate 2 of 2: the private key does not belong to the certificate (CN=a.test)",
+      ],
+      [
+        "a key that is encrypted",
+        { certificates: { cert: ecdsa.cert, key: encrypted } },
+        "terminate: certificate: the private key for the certificate (CN=a.test) cannot be read, or is encrypted",
+      ],
+      [
+        "no certificate",
+        { certificates: { cert: junk, key: ecdsa.key } },
+        "terminate: certificate: cert cannot be read",
+      ],
+      ["no authority", { ...request, ca: junk }, "terminate: ca cannot be read"],
+      [
+        "no list of revoked certificates",
+        { ...request, crl: junk.replaceAll("CERTIFICATE", "X509 CRL") },
+        "terminate: crl cannot be read",
+      ],
+      ["no cipher", { ciphers: "FOO:BAR" }, 'terminate: ciphers: none is known of "FOO:BAR"'],
+      [
+        "a wrong name",
+        { minversion: "1.3" } as never,
+        'terminate: there is no option "minversion"; did you mean "minVersion"?',
+      ],
+    ])("%s", async (_, options, message) => {
+      using up = upstream()
+      using gate = gateway(routing(up.url, options).uncaught)
+      using client = await connectTls(gate.port, trusting)
+      expect(await client.secured()).toBe(false)
+      const [event] = await gate.ended(1)
+      expect(event!.close).toEqual({ reason: "policy-failed", by: "gateway" })
+      expect(event!.policy!.reason).toContain(message)
+      expect(gate.failures.map(({ error }) => (error as Error).message)).toEqual([event!.policy!.reason!])
+      expect(up.accepted).toEqual([])
+    })
+
+    test("is no way to have it passed through either", async () => {
+      using up = upstream()
+      using gate = gateway(routing(up.url, { certificates: { cert: ecdsa.cert, key: other.key } }).caught)
+      using client = await connectTls(gate.port, trusting)
+      expect(await client.secured()).toBe(false)
+      const [event] = await gate.ended(1)
+      expect(event!.close.reason).toBe("tls-handshake-failed")
+      expect(event!.policy!.reason).toContain("the private key does not belong")
+      expect(up.accepted).toEqual([])
+    })
+  })
+
+  test("because it was called twice", async () => {
+    using gate = gateway(async (connection) => {
+      await connection.terminate({ certificates: ecdsa })
+      await connection.terminate({ certificates: ecdsa })
+      return respond("never")
+    })
+    using client = await connectTls(gate.port, trusting)
+    expect([await client.secured(), await client.text()]).toEqual([true, ""])
+    client.end()
+    expect((await gate.ended(1))[0]).toMatchObject({
+      tls: { version: "TLSv1.3" },
+      policy: { reason: "terminate: once per connection" },
+      close: { reason: "policy-failed" },
+    })
+  })
+
+  test.each<[string, (connection: Connection, target: string) => unknown]>([
+    ["at once", (_, target) => route(target)],
+    ["later", async (_, target) => (await undefined, route(target))],
+    ["during the handshake", async (connection, target) => (await connection.hello(), await undefined, route(target))],
+  ])("because the policy decides %s, while it is under way", async (_, decide) => {
+    using up = upstream()
+    const problems: unknown[] = []
+    using gate = gateway((connection) => {
+      connection.terminate({ certificates: ecdsa }).catch((error) => problems.push((error as Error).message))
+      return decide(connection, up.url)
+    })
+    using client = await connectTls(gate.port, trusting)
+    await client.stops()
+    expect(client.received).toBe(0)
+    client.end()
+    expect((await gate.ended(1))[0]).toMatchObject({
+      policy: {
+        decision: null,
+        reason: "decided while terminate() was under way; write: await connection.terminate()",
+      },
+      close: { reason: "policy-failed", by: "gateway" },
+    })
+    expect([problems.length, up.accepted]).toEqual([1, []])
+  })
+
+  test("because the policy passes while it is under way, and the next one decides", async () => {
+    using up = upstream()
+    const problems: unknown[] = []
+    const listen = "tcp://127.0.0.1:0"
+    using gate = gateway([
+      {
+        listen,
+        on_tcp_connect(connection) {
+          connection.terminate({ certificates: ecdsa }).catch((error) => problems.push((error as Error).message))
+          return next
+        },
+      },
+      { on_tcp_connect: () => route(up.url) },
+    ])
+    using client = await connectTls(gate.port, trusting)
+    expect(await client.secured()).toBe(false)
+    client.end()
+    expect((await gate.ended(1))[0]!.close).toEqual({ reason: "policy-failed", by: "gateway" })
+    expect([problems.length, up.accepted]).toEqual([1, []])
+  })
+})
+
+/** Holds what the client says after its hello until so many milliseconds have gone by. */
+const delayed = (port: number, milliseconds: number) => {
+  const started = performance.now()
+  return cable(port, {
+    async forth(chunk, _, before) {
+      if (before > 0) await eventually(() => performance.now() - started > milliseconds)
+      return chunk
+    },
+  })
+}
+
+describe("the clock of the policy", () => {
+  test("stands still during the handshake", async () => {
+    using gate = gateway(facts(), { policyDeadline: 300 })
+    using line = delayed(gate.port, 900)
+    using client = await connectTls(line.port, trusting)
+    expect(await client.secured()).toBe(true)
+    expect(await client.text()).toContain('"resumed":false')
+    gate.path.letGo()
+    expect((await gate.ended(1))[0]!.close.reason).toBe("answered")
+  })
+
+  test("also when the policy waits for bytes at the same time, and goes on afterwards", async () => {
+    using gate = gateway(
+      async (connection) => {
+        const peeked = connection.peek(2)
+        await connection.terminate({ certificates: ecdsa })
+        await peeked
+        await new Promise(() => undefined)
+        return deny()
+      },
+      { policyDeadline: 300 },
+    )
+    using line = delayed(gate.port, 900)
+    using client = await connectTls(line.port, trusting, { hail: "hi" })
+    expect(await client.text()).toBe("")
+    const secured = client.agreed?.ok
+    gate.path.letGo()
+    const [event] = await gate.ended(1)
+    expect([secured, event!.close.reason]).toEqual([true, "policy-timeout"])
   })
 })

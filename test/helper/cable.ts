@@ -16,11 +16,14 @@ export interface Cable extends Disposable {
   strand(n?: number): Promise<Strand>
 }
 
+/** What is passed on of a chunk, and when. `before` bytes came before it. */
+export type Change = (chunk: Uint8Array, strand: Strand, before: number) => Uint8Array | Promise<Uint8Array>
+
 export interface CableOptions {
-  /** What becomes of what the client sends, `before` bytes after its first. @default it is passed on */
-  readonly forth?: (chunk: Uint8Array, strand: Strand, before: number) => Uint8Array
+  /** What becomes of what the client sends. @default it is passed on */
+  readonly forth?: Change
   /** Likewise of what the server sends. */
-  readonly back?: (chunk: Uint8Array, strand: Strand, before: number) => Uint8Array
+  readonly back?: Change
 }
 
 const whole = (chunk: Uint8Array) => chunk
@@ -55,13 +58,12 @@ export function cable(port: number, { forth = whole, back = whole }: CableOption
   }
 }
 
-function pass(from: Wire, to: Wire, change: (chunk: Uint8Array, before: number) => Uint8Array): void {
+function pass(from: Wire, to: Wire, change: (chunk: Uint8Array, before: number) => ReturnType<Change>): void {
   let pending = Promise.resolve()
   from.onData = (chunk) => {
     const changed = change(chunk, from.received - chunk.length)
-    if (changed.length === 0) return
     // Nobody is left to write to.
-    pending = pending.then(() => to.write(changed)).catch(() => undefined)
+    pending = pending.then(async () => to.write(await changed)).catch(() => undefined)
   }
   from.resume()
 }

@@ -8,7 +8,11 @@ export interface Said {
 }
 
 /** Runs a client to its end. What it reads on its standard input ends with `input`. */
-export async function runClient(command: readonly string[], input = "", env: Record<string, string> = {}): Promise<Said> {
+export async function runClient(
+  command: readonly string[],
+  input = "",
+  env: Record<string, string> = {},
+): Promise<Said> {
   await using child = Bun.spawn([program(command[0]!)!, ...command.slice(1)], {
     stdin: new TextEncoder().encode(input),
     stdout: "pipe",

@@ -8,8 +8,10 @@ export interface SecureServer extends Disposable {
 }
 
 /** Gives back what it reads, over TLS. */
-export function secureEcho({ cert, key }: Issued, alpn?: string): SecureServer {
-  const tls = alpn === undefined ? { cert, key } : { cert, key, ALPNProtocols: alpn }
+export function secureEcho({ cert, key }: Pick<Issued, "cert" | "key">, alpn?: string): SecureServer {
+  // In wire form: Bun takes no other.
+  const tls =
+    alpn === undefined ? { cert, key } : { cert, key, ALPNProtocols: Buffer.from([alpn.length, ...Buffer.from(alpn)]) }
   const server = Bun.listen({
     hostname: "127.0.0.1",
     port: 0,
@@ -29,7 +31,11 @@ export function secureEcho({ cert, key }: Issued, alpn?: string): SecureServer {
 }
 
 /** What came back when the client has `length` characters, or when the server has closed. Rejects with the client's error. */
-export async function ask(options: ConnectionOptions, text: string | Uint8Array, length = text.length): Promise<string> {
+export async function ask(
+  options: ConnectionOptions,
+  text: string | Uint8Array,
+  length = text.length,
+): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>()
   const socket = connect({ host: "127.0.0.1", ...options }, () => socket.write(text))
   let answer = ""

@@ -7,9 +7,25 @@ export interface TlsWireOptions extends WireOptions {
   readonly hail?: string | Uint8Array
 }
 
+/** What a handshake came to, and what of it the other end chose. */
+export interface Agreed {
+  readonly ok: boolean
+  readonly error: Error | null
+  readonly serverName: string | undefined
+  readonly alpn: string | undefined
+  /** The CN of the other end's certificate. */
+  readonly peer: string | undefined
+}
+
+interface Facts {
+  readonly alpnProtocol: string | false | null
+  getServername(): string | false | undefined
+  getPeerCertificate(): { readonly subject?: { readonly CN?: string } } | undefined
+}
+
 export class TlsWire extends Wire {
-  /** What the handshake came to; `undefined` before its end. */
-  agreed: { readonly ok: boolean; readonly error: Error | null } | undefined = undefined
+  /** `undefined` before the end of the handshake. */
+  agreed: Agreed | undefined = undefined
   /** The first error that TLS told of, such as an alert of the other end. */
   tlsError: string | undefined = undefined
   private readonly hail: string | Uint8Array | undefined
@@ -23,7 +39,14 @@ export class TlsWire extends Wire {
     ...(Wire.handlers as Bun.SocketHandler<TlsWire, "uint8array">),
     handshake(socket, ok, error) {
       const wire = socket.data
-      wire.agreed = { ok, error }
+      const facts = socket as unknown as Facts
+      wire.agreed = {
+        ok,
+        error,
+        serverName: facts.getServername() || undefined,
+        alpn: facts.alpnProtocol || undefined,
+        peer: facts.getPeerCertificate()?.subject?.CN,
+      }
       if (ok && wire.hail !== undefined) wire.written += socket.write(wire.hail)
       look(socket)
     },
@@ -53,12 +76,16 @@ export async function connectTls(where: Where, tls: Bun.TLSOptions, options: Tls
   return wire
 }
 
+export interface SecureUpstream extends Upstream {
+  readonly accepted: TlsWire[]
+}
+
 /** A server on port 0 of 127.0.0.1 (or on `hostname`). `serve` is called once the handshake is over. */
 export function secureUpstream(
   tls: Bun.TLSOptions,
   serve: (wire: TlsWire, nth: number) => unknown = echo as Serve,
   hostname = "127.0.0.1",
-): Upstream {
+): SecureUpstream {
   const accepted: TlsWire[] = []
   const problems: unknown[] = []
   const waiting: (() => void)[] = []
