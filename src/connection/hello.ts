@@ -95,7 +95,6 @@ function readStart(connection: Connection): void {
       // Once, and before it asks for TLS.
       else if (connection.client.written > 0) return invalid(connection, "GSSAPI encryption asked for twice")
       ahead.write(start.kind === "ssl-request" ? REQUESTED : REFUSED)
-      if (connection.client.ended) leave(connection)
     }
   }
 }

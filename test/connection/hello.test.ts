@@ -172,6 +172,23 @@ describe("passthrough", () => {
     expect(Buffer.from(await wire.bytes()).equals(Buffer.concat([bytes, ...behind]))).toBe(true)
   })
 
+  test("of a client that sends more than a hello can take is held back until the policy answers", async () => {
+    const bytes = hello({ sni: "a.example" })
+    const sent = Buffer.concat([bytes, Buffer.alloc(20_000_000, "0123456789")])
+    const answer = Promise.withResolvers<ReturnType<typeof route>>()
+    using up = upstream(echo)
+    using gate = hellos(() => answer.promise)
+    using wire = await connect(gate.port)
+    const writing = wire.write(sent)
+    await eventually(() => [...gate.path.live].some((connection) => connection.client.paused))
+    const [connection] = gate.path.live
+    expect(connection!.preread!.size).toBeLessThan(HELLO_WIRE_LIMIT + 600_000)
+    answer.resolve(route(up.url))
+    await writing
+    wire.end()
+    expect(Buffer.from(await wire.bytes()).equals(sent)).toBe(true)
+  })
+
   test("and termination share a port: each connection has the one that its policy chose", async () => {
     const passed = ca.issue({ names: ["passed.example"] })
     const { cert, key } = ca.issue({ names: ["ended.example"] })
@@ -193,6 +210,24 @@ describe("passthrough", () => {
       false,
     )
     expect(plain.accepted).toHaveLength(10)
+  })
+
+  test("is no condition: a hello over several records or segments is terminated too", async () => {
+    const { cert, key } = ca.issue({ names: ["a.example"] })
+    using plain = upstream(echo)
+    using gate = hellos(async (connection) => {
+      await connection.terminate({ certificates: { cert, key } })
+      return route(plain.url)
+    })
+    using between = cutter(gate, (bytes, nth) => {
+      const message = messageOf(bytes)
+      const at = 1 + Math.floor((nth / 64) * (message.length - 2))
+      return nth === 0
+        ? CUTS["byte by byte"]!(bytes, random(0))
+        : [cutRecords(message, ...(nth % 2 ? [at] : [1, 2, 3, at + 4]))]
+    })
+    const asked = Array.from({ length: 64 }, () => ask({ ...client, port: between.port }, "through"))
+    expect(new Set(await Promise.all(asked))).toEqual(new Set(["through"]))
   })
 
   test.skipIf(!installed("openssl", "curl"))("of curl reaches openssl s_server", async () => {

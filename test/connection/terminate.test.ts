@@ -150,6 +150,22 @@ describe("what is agreed on", () => {
     ])
   })
 
+  // Over TLS 1.2 curl takes no tickets, and sessions are kept in nothing else here.
+  test("with curl, which takes up its session again", async () => {
+    if (!installed("curl")) return
+    const resumed: boolean[] = []
+    using gate = gateway(async (connection) => {
+      const agreed = await connection.terminate({ certificates: ecdsa })
+      resumed.push(agreed.resumed)
+      return respond("HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello")
+    })
+    const url = (name: string) => ["--resolve", `${name}:${gate.port}:127.0.0.1`, `https://${name}:${gate.port}/`]
+    const urls = [...url("a.test"), ...url("a.test"), ...url("b.test"), ...url("a.test")]
+    const { stdout } = await runClient(["curl", "-sS", "--cacert", ca.path, "--tlsv1.3", ...urls])
+    expect(stdout).toBe("hello".repeat(4))
+    expect(resumed).toEqual([false, true, false, true])
+  })
+
   test("with redis-cli, to a real Redis behind", async () => {
     if (!installed("redis-server", "redis-cli")) return
     await using redis = await startRedis()

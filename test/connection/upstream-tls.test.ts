@@ -11,7 +11,7 @@ import { authority, openssl, type Issued } from "../helper/certificates.ts"
 import { gateway } from "../helper/data-path.ts"
 import { eventually } from "../helper/eventually.ts"
 import { connectTls, secureUpstream } from "../helper/tls-wire.ts"
-import { answers, resetDelivered, upstream, type Serve, type Upstream } from "../helper/upstream.ts"
+import { answers, resetDelivered, upstream, type Upstream } from "../helper/upstream.ts"
 import { connect } from "../helper/wire.ts"
 
 // Waits for conditions: on a busy machine it is slow, not wrong.
