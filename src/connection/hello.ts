@@ -18,6 +18,7 @@ const REQUESTED = Uint8Array.of(0x53)
 const REFUSED = Uint8Array.of(0x4e)
 /** The first byte of a TLS handshake record. */
 const HANDSHAKE = 0x16
+
 /** A connection was accepted. */
 export function begin(connection: Connection): void {
   if (connection.plan.scheme === "tcp") return decide(connection)
