@@ -59,7 +59,7 @@ export interface DenyOptions {
   readonly delay?: Duration
   /**
    * Tell the client the reason in its own language: `true` for the one that it speaks by its first bytes, or a protocol
-   * whose silence hides it. The reason is shown on one line of at most 255 bytes. Where nothing can be said the
+   * whose silence hides it; the first message of one whose client speaks first is waited for, 3 seconds at most. The reason is shown on one line of at most 255 bytes. Where nothing can be said the
    * connection is closed as without it.
    * @default false, but for `postgres://` listeners
    */

@@ -268,6 +268,14 @@ describe.each(VERSIONS)("a session of before (%s)", (version) => {
   })
 })
 
+test("a session of TLS 1.3 brings no early data, which could be replayed", async () => {
+  if (!installed("openssl")) return
+  using door = doorman({})
+  const session = newFile()
+  await visit(door, ["-tls1_3", "-sess_out", session])
+  expect(openssl(["sess_id", "-in", session, "-noout", "-text"])).toMatch(/Max Early Data: 0\n/)
+})
+
 test("a chain that is larger than the handshake takes is refused, and does not stop the gateway", async () => {
   if (!installed("openssl")) return
   const chain = newFile()

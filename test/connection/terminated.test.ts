@@ -274,6 +274,25 @@ describe.each(["TLS 1.2", "TLS 1.3"] as const)("over %s", (version) => {
     expect(new TextDecoder().decode(await client.atLeast(10))).toBe("helloworld")
   })
 
+  test("a record that was changed on its way ends both sides", async () => {
+    using up = upstream()
+    using gate = gateway(terminating(() => route(up.url)))
+    let changes = false
+    const forth = (chunk: Uint8Array) => {
+      if (changes) chunk[chunk.length - 1]! ^= 1
+      return chunk
+    }
+    using line = cable(gate.port, { forth })
+    using client = await dialIn(line.port, version, { hail: "hello" })
+    await client.atLeast(5)
+    changes = true
+    await client.write("world")
+    const wire = await up.connection()
+    expect([await wire.closes(), wire.received]).toEqual(["ECONNRESET", 5])
+    expect(await closeOf(gate)).toEqual({ reason: "client-reset", by: "client", bytes_in: 5, bytes_out: 5 })
+    expect(gate.internalErrors).toEqual([])
+  })
+
   test("a denied client gets a close_notify and a FIN", async () => {
     using gate = gateway(terminating(() => deny("no")))
     using line = cable(gate.port)

@@ -96,6 +96,13 @@ describe("an upstream is believed", () => {
     expect(await ask(as(up, "db.test"), { ca: [root.cert, other.cert] })).toEqual(served)
   })
 
+  test("by its common name, where its certificate has no other name at all", async () => {
+    using up = secureUpstream(pair(root.issue({ subject: "/CN=db.test" })))
+    expect(await ask(as(up, "db.test"), trusting)).toEqual(served)
+    using named = secureUpstream(pair(root.issue({ subject: "/CN=db.test", names: ["x.test"] })))
+    expect((await ask(as(named, "db.test"), trusting)).close).toBe("dial-failed")
+  })
+
   test("under another name, when the policy asks for that", async () => {
     using up = secureUpstream(db)
     expect(await ask(as(up, "10.0.0.1.test"), { ...trusting, sni: "DB.test" })).toEqual(served)
@@ -128,7 +135,8 @@ describe("an upstream is believed", () => {
     ["the system's authorities, by SSL_CERT_FILE", { SSL_CERT_FILE: root.path }],
     ["those in NODE_EXTRA_CA_CERTS", { NODE_EXTRA_CA_CERTS: root.path }],
     ["nobody who is not among them", {}],
-  ])("by %s", async (_, env) => {
+    ["nobody, also not by NODE_TLS_REJECT_UNAUTHORIZED", { NODE_TLS_REJECT_UNAUTHORIZED: "0" }],
+  ])("by %s", async (who, env) => {
     using up = secureUpstream(pair(root.issue({ names: ["x.test"], ips: ["127.0.0.1"] })))
     await using child = Bun.spawn([process.execPath, `${import.meta.dir}/gateway-fixture.ts`, up.url], {
       stdin: "pipe",
@@ -139,7 +147,7 @@ describe("an upstream is believed", () => {
     const { value } = await child.stdout.getReader().read()
     using client = await connect(Number(new TextDecoder().decode(value)), { first: "hello" })
     await client.until(() => client.received >= 5 || client.ended)
-    expect(new TextDecoder().decode(client.soFar())).toBe(Object.keys(env).length === 0 ? "" : "hello")
+    expect(new TextDecoder().decode(client.soFar())).toBe(who.startsWith("nobody") ? "" : "hello")
   })
 })
 
@@ -426,6 +434,27 @@ describe("endings", () => {
     expect(await client.closes()).toBe("ECONNRESET")
     expect([client.received, sha1(client.soFar())]).toEqual([body.length, sha1(body)])
     expect((await gate.ended(1))[0]!.close.reason).toBe("upstream-reset")
+  })
+
+  test("a record that was changed on its way ends both sides, and the event says why", async () => {
+    using up = secureUpstream(db)
+    let changes = false
+    const back = (chunk: Uint8Array) => {
+      if (changes) chunk[chunk.length - 1]! ^= 1
+      return chunk
+    }
+    using line = cable(up.port, { back })
+    using gate = through(`tls://db.test:${line.port}`)
+    using client = await connect(gate.port, { first: "hello" })
+    await client.atLeast(5)
+    changes = true
+    await client.write("world")
+    expect([await client.closes(), client.received]).toEqual(["ECONNRESET", 5])
+    expect((await gate.ended(1))[0]).toMatchObject({
+      close: { reason: "upstream-reset", by: "upstream" },
+      upstream: { error: "TLS: decryption failed or bad record mac (DECRYPTION_FAILED_OR_BAD_RECORD_MAC)" },
+    })
+    expect(gate.internalErrors).toEqual([])
   })
 
   test("a client's reset is passed on, behind what it had sent", async () => {
