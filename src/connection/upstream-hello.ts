@@ -54,7 +54,8 @@ export class UpstreamHello {
 
   /** The upstream's answer to the request. */
   spoke(chunk: Uint8Array): void {
-    if (this.step === "handshake") return this.fail("it spoke before its TLS handshake: it does not speak TLS there")
+    if (this.step === "handshake")
+      return this.fail("TLS: it spoke before the handshake, so it does not speak TLS there")
     // Bytes behind the answer would be taken for what was encrypted later (CVE-2021-23222).
     if (chunk.length !== 1) return this.fail("it sent something else than one byte in answer to the request for TLS")
     if (chunk[0] === REFUSED) return this.fail("it does not speak TLS (it answered the request for TLS with N)")
@@ -67,11 +68,11 @@ export class UpstreamHello {
 
   handshaken(ok: boolean, error: Error | null): void {
     const facts = tlsFacts(this.side.socket!)
-    if (this.connection.route?.tls?.insecureSkipVerify === true) {
-      // `ok` says too whether the certificate is good; there is a version once keys are agreed on.
-      return facts.getCipher()?.name == null ? this.fail(told(error)) : this.outcome.ready(this.side)
-    }
     const doubt = (error ?? facts.getAuthorizationError()) as Failure
+    if (this.connection.route?.tls?.insecureSkipVerify === true) {
+      // What is said about the certificate is said once keys are agreed on.
+      return ok || !NO_VERDICT.has(doubt?.code) ? this.outcome.ready(this.side) : this.fail(told(doubt))
+    }
     // Bun looks for a name once everything else is right: for `localhost` where there is no server name.
     const isNamed = doubt?.code !== "ERR_TLS_CERT_ALTNAME_INVALID"
     if (isNamed && !(ok && facts.authorized)) return this.fail(told(doubt))

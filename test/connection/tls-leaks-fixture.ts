@@ -21,6 +21,8 @@ export interface FixtureOptions {
 export interface Held {
   readonly descriptors: number
   readonly live: number
+  /** Connections whose upstream is held back by its client. */
+  readonly stalled: number
   readonly rss: number
   readonly heap: number
   /** Objects of Bun's sockets, of either kind. */
@@ -56,6 +58,7 @@ for await (const _ of lines) {
   const held: Held = {
     descriptors: readdirSync("/proc/self/fd").length,
     live: gates.reduce((sum, { path }) => sum + path.live.size, 0),
+    stalled: gates.flatMap(({ path }) => [...path.live]).filter(({ upstream }) => upstream?.paused === true).length,
     rss: process.memoryUsage.rss(),
     heap: heapSize,
     sockets: (objectTypeCounts["TCPSocket"] ?? 0) + (objectTypeCounts["TLSSocket"] ?? 0),

@@ -4,7 +4,7 @@ import { expect, setDefaultTimeout, test } from "bun:test"
 import { authority, type Issued } from "../helper/certificates.ts"
 import { freePort } from "../helper/ports.ts"
 import { connectTls, secureUpstream, type TlsWire } from "../helper/tls-wire.ts"
-import { echo, upstream } from "../helper/upstream.ts"
+import { echo, stalls, upstream } from "../helper/upstream.ts"
 import { connect } from "../helper/wire.ts"
 import type { FixtureOptions, Held } from "./tls-leaks-fixture.ts"
 
@@ -23,7 +23,7 @@ const MOST_HEAP = 2_097_152
 
 const pair = ({ cert, key }: Issued) => ({ cert, key })
 const ca = authority()
-const NAMES = ["relayed", "denied", "refused", "verified", "encrypted", "doubted"]
+const NAMES = ["relayed", "stalled", "denied", "refused", "verified", "encrypted", "doubted"]
 const server = pair(ca.issue({ names: NAMES.map((name) => `${name}.test`), ips: ["127.0.0.1"] }))
 const doubtful = pair(ca.issue({ names: ["somebody.test"] }))
 const stranger = pair(authority({ name: "Other root" }).issue({ names: ["stranger"], usage: "client" }))
@@ -182,4 +182,32 @@ test("20,000 connections of every ending leave no descriptor, no socket and no m
   expect(end.sockets).toBeLessThanOrEqual(before.sockets + 4)
   expect(end.heap - middle.heap).toBeLessThan(MOST_HEAP)
   expect(end.rss - middle.rss).toBeLessThan(MOST_MEMORY)
+})
+
+test("a client that stops to read costs the gateway less than 1 MiB", async () => {
+  const STALLED = 50
+  const block = new Uint8Array(new ArrayBuffer(1_048_576)).fill(7)
+  let pouring = false
+  using up = upstream(async (wire) => {
+    stalls(wire)
+    await wire.until(() => pouring)
+    while (!wire.closed) await wire.write(block).catch(() => undefined)
+  })
+  using gate = await start({ ...server, ca: ca.cert, targets: { "stalled.test": up.url }, handshakeDeadline: 60_000 })
+  const tls = { ca: ca.cert, serverName: "stalled.test" }
+  const clients = await Promise.all(Array.from({ length: STALLED }, () => connectTls(gate.port, tls)))
+  for (const client of clients) {
+    await client.secured()
+    client.pause()
+  }
+  const wires = await Promise.all(clients.map((_, nth) => up.connection(nth)))
+  const idle = await gate.held()
+  expect(idle.live).toBe(STALLED)
+  pouring = true
+  // Any event makes it look at its condition again.
+  for (const wire of wires) wire.resume()
+  let full = await gate.held()
+  while (full.stalled < STALLED) full = await gate.held()
+  for (const client of clients) client.reset()
+  expect((full.rss - idle.rss) / STALLED).toBeLessThan(1_048_576)
 })

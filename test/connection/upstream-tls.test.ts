@@ -249,7 +249,7 @@ describe("a handshake", () => {
       wire.end()
     })
     expect(await ask(as(answering, "db.test"), trusting)).toEqual(refused(noTls))
-    const early = "TLS: it spoke before the TLS handshake: it does not speak TLS there"
+    const early = "TLS: it spoke before the handshake, so it does not speak TLS there"
     for (let i = 0; i < 20; i++) {
       using greeting = upstream((wire) => wire.write("220 ready\r\n"))
       const { error, ...came } = await ask(as(greeting, "db.test"), trusting)
@@ -296,6 +296,14 @@ describe("a server that requires a certificate", () => {
     )
     using next = secureUpstream(db)
     expect(await ask([as(up, "db.test"), as(next, "db.test")], trusting)).toEqual({ ...served, attempts: 2 })
+  })
+
+  test("is no upstream either with insecureSkipVerify", async () => {
+    using up = secureUpstream({ ...demanding, maxVersion: TLS_1_2 } as Bun.TLSOptions)
+    for (const target of [as(up, "db.test"), up.url])
+      expect(await ask(target, { insecureSkipVerify: true })).toEqual(
+        refused("TLS: the other end sent the alert handshake_failure"),
+      )
   })
 
   test("and gets none has the last word over TLS 1.3, where it says so afterwards", async () => {
