@@ -81,14 +81,14 @@ function hinted(hint: string | undefined): string {
 
 class Report {
   private readonly log: Log
-  private reported = ""
+  private reported: ReadonlySet<string> = new Set()
   private said: ExpirySaid = new Map()
 
   constructor(log: Log) {
     this.log = log
   }
 
-  /** Said when they are others than the last time. That there is no folder is one only if there has to be. */
+  /** Each is said once, until it is mended. That there is no folder is one only if there has to be. */
   problems(problems: readonly CertificateProblem[], required: boolean): void {
     const shown = problems
       .filter(({ file }) => required || file !== ".")
@@ -96,10 +96,9 @@ class Report {
         ({ hint, kept, message, path }) =>
           `${path}: ${message}${kept ? "; the last good one stays" : ""}${hinted(hint)}`,
       )
-    const all = shown.join("\n")
-    if (all !== this.reported) for (const problem of shown) this.log.error(problem)
-    if (all === "" && this.reported !== "") this.log.info("all certificates are good again")
-    this.reported = all
+    for (const problem of shown) if (!this.reported.has(problem)) this.log.error(problem)
+    if (shown.length === 0 && this.reported.size > 0) this.log.info("all certificates are good again")
+    this.reported = new Set(shown)
   }
 
   expiry(identities: readonly Identity[]): void {

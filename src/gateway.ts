@@ -7,7 +7,7 @@ import { openCertificates, type CertificateOptions } from "./certificates.ts"
 import { renderDiagnostic, type Diagnostic } from "./config/diagnostic.ts"
 import { servedNames } from "./config/served-names.ts"
 import { Loader } from "./config/loader.ts"
-import type { Snapshot } from "./config/snapshot.ts"
+import type { ListenerPlan, Snapshot } from "./config/snapshot.ts"
 import { watch } from "./config/watch.ts"
 import type { DataPath, Outcome, Settings } from "./connection/data-path.ts"
 import { Listeners } from "./connection/listeners.ts"
@@ -287,7 +287,7 @@ function logChanges(log: Log, before: Snapshot | undefined, after: Snapshot, lis
     if (status.state === "down") log.error(`cannot listen on ${plan.url}: ${status.error}`, { files: plan.files })
     else
       log.info(
-        `${plan.url} ${old === undefined ? `is open: ${files} (try: ${howToTry(status.address)})` : `now asks ${files}`}`,
+        `${plan.url} ${old === undefined ? `is open: ${files} (try: ${howToTry(plan, status.address)})` : `now asks ${files}`}`,
       )
   }
   for (const plan of before?.listeners.values() ?? []) {
@@ -296,11 +296,16 @@ function logChanges(log: Log, before: Snapshot | undefined, after: Snapshot, lis
 }
 
 /** A command that connects to a bound address. */
-export function howToTry(address: string | undefined): string {
+export function howToTry({ names, scheme }: ListenerPlan, address: string | undefined): string {
   if (address === undefined) return ""
   if (address.startsWith("unix:")) return `nc -U ${address.slice(5)}`
   const at = address.lastIndexOf(":")
   const host = address.slice(0, at).replace(/^\[|\]$/g, "")
   const reachable = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host
-  return `nc ${reachable} ${address.slice(at + 1)}`
+  const port = address.slice(at + 1)
+  if (scheme === "tcp") return `nc ${reachable} ${port}`
+  const name = names?.example
+  if (scheme === "tls")
+    return `openssl s_client -connect ${reachable.includes(":") ? `[${reachable}]` : reachable}:${port}${name === undefined ? "" : ` -servername ${name}`}`
+  return `psql "host=${name ?? reachable} hostaddr=${reachable} port=${port}"`
 }

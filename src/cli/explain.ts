@@ -73,19 +73,21 @@ function factsOf({ alpn, from, sni, to }: ExplainOptions, bytes: Uint8Array | un
 
 /**
  * The listener that the connection meets, most specific first: its address, every address of its family, every address.
- * Where `to` has no address, one of the latter two, else the only listener on the port.
+ * Where `to` has no address, one of the latter two, else one that serves the name, else the only listener on the port.
  */
 function listenerFor(plans: readonly ListenerPlan[], to: string, family: string): ListenerPlan | undefined {
-  const { bind } = listenerOf(to)
+  const { bind, pattern, scheme } = listenerOf(to)
   if (bind.kind === "unix") return plans.find((plan) => plan.bind.kind === "unix" && plan.bind.path === bind.path)
-  const onPort = plans.filter((plan) => plan.bind.kind === "tcp" && plan.bind.port === bind.port)
+  const atPort = plans.filter((plan) => plan.bind.kind === "tcp" && plan.bind.port === bind.port)
+  const speaking = atPort.filter((plan) => plan.scheme === scheme)
+  const serving = pattern === undefined ? [] : speaking.filter(({ names }) => names?.find(pattern) !== undefined)
+  const candidates = [serving, speaking, atPort].find((list) => list.length > 0) ?? []
   const wildcards = [family === "IPv4" ? "0.0.0.0" : "::", "*"]
-  const addresses = bind.address === "*" ? wildcards : [bind.address, ...wildcards]
-  for (const address of addresses) {
-    const plan = onPort.find((plan) => plan.bind.kind === "tcp" && plan.bind.address === address)
+  for (const address of bind.address === "*" ? wildcards : [bind.address, ...wildcards]) {
+    const plan = candidates.find((plan) => plan.bind.kind === "tcp" && plan.bind.address === address)
     if (plan !== undefined) return plan
   }
-  return bind.address === "*" && onPort.length === 1 ? onPort[0] : undefined
+  return bind.address === "*" && (serving.length > 0 || candidates.length === 1) ? candidates[0] : undefined
 }
 
 function nobodyListens(plans: readonly ListenerPlan[], to: string): number {

@@ -87,7 +87,7 @@ export const serve = (options: ServeOptions): Effect.Effect<number> => {
 const run = (running: Gateway, signals: Queue.Dequeue<Signal>, options: ServeOptions, log: Log) =>
   Effect.gen(function* () {
     for (const { plan, address } of running.listeners.status()) {
-      log.info(`${plan.url} is open: ${plan.files.join(", ")} (try: ${howToTry(address)})`)
+      log.info(`${plan.url} is open: ${plan.files.join(", ")} (try: ${howToTry(plan, address)})`)
     }
     log.info(`ready${running.controlPath === undefined ? "" : `; ask with: tidegate status ${options.folder}`}`)
     const reload = () => void running.reload(true)

@@ -122,6 +122,7 @@ function unfitFor({ hello, termination }: Connection, decision: Decision): strin
 /** Nobody is asked any more, and nobody waits for the client. */
 function decided(connection: Connection): void {
   connection.decidedAt = performance.now()
+  connection.view?.settle()
   connection.preread?.fail("peek: the connection is decided")
 }
 

@@ -10,6 +10,9 @@ import { State, type ClosedBy, type Connection } from "./connection.ts"
 const LINGER_SILENCE = 5000
 /** 30 s: the longest linger, for clients that keep sending. */
 const LINGER_TIME = 30_000
+/** 1 s and 3 s: an alert has arrived by then, and half a hello is not to hold a connection for longer than a whole one. */
+const STRANGER_SILENCE = 1000
+const STRANGER_TIME = 3000
 /** 1 MiB: the most that is read only to be thrown away. */
 const LINGER_BYTES = 1_048_576
 /** A quarter of the connections: clients that are held must not keep the others out. */
@@ -87,7 +90,10 @@ export function releaseHeld(connection: Connection): void {
   )
 }
 
-/** Sends our FIN and reads on until the client's, within bounds. */
+/**
+ * Sends our FIN and reads on until the client's, within bounds: those of strangers whose first bytes were no good, if
+ * nobody has been asked about the connection.
+ */
 export function linger(connection: Connection): void {
   const { client, path } = connection
   // Its FIN has been read, so nothing of it is unread: closing sends our FIN and no RST.
@@ -96,8 +102,10 @@ export function linger(connection: Connection): void {
   connection.preread?.drain()
   connection.discarded = 0
   connection.activeAt = path.wheel.now
-  connection.until = path.wheel.now + path.wheel.ticks(LINGER_TIME)
-  connection.schedule(LINGER_SILENCE)
+  const silence = connection.asked > 0 ? LINGER_SILENCE : STRANGER_SILENCE
+  connection.idle = path.wheel.ticks(silence)
+  connection.until = path.wheel.now + path.wheel.ticks(connection.asked > 0 ? LINGER_TIME : STRANGER_TIME)
+  connection.schedule(silence)
   client.shutdown()
   client.resume()
 }
@@ -114,7 +122,7 @@ export function lingered(connection: Connection, bytes: number): void {
 export function expireLinger(connection: Connection): void {
   const { wheel } = connection.path
   const enough = connection.discarded > LINGER_BYTES
-  const due = enough ? connection.until : Math.min(connection.activeAt + wheel.ticks(LINGER_SILENCE), connection.until)
+  const due = enough ? connection.until : Math.min(connection.activeAt + connection.idle, connection.until)
   if (wheel.now >= due || (enough && connection.client.delivered())) {
     return connection.finish(connection.closeReason!, connection.closedBy)
   }

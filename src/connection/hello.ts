@@ -37,7 +37,8 @@ export function readOn(connection: Connection): void {
 /** The client was too slow. */
 export function expireReading(connection: Connection): void {
   connection.reason = `the client sent ${connection.preread?.size ?? 0} bytes and no whole hello within ${PREREAD_DEADLINE} ms`
-  refuse(connection, "preread-timeout", "client")
+  // It is owed nothing: not even the FIN of a client that is gone is waited for.
+  connection.finish("preread-timeout", "gateway")
 }
 
 /** Its FIN came before its hello was whole. */
@@ -119,13 +120,13 @@ function invalid(connection: Connection, why: string): void {
   connection.reason = why
   // Nothing that began as TLS: an alert would be as foreign to a PostgreSQL client as its bytes are to us.
   if (connection.plan.scheme === "postgres" && connection.postgres === undefined)
-    return refuse(connection, "hello-invalid", "client")
+    return refuse(connection, "hello-invalid")
   sayAlert(connection, "decode_error", "hello-invalid")
 }
 
 function sayAlert(connection: Connection, description: Alert, reason: "hello-invalid" | "preread-too-large"): void {
   connection.closeReason = reason
-  connection.closedBy = "client"
+  connection.closedBy = "gateway"
   connection.client.send(alert(description))
   linger(connection)
 }

@@ -30,6 +30,8 @@ export class Side {
   broken = false
   /** We have stopped reading from it. */
   paused = false
+  /** It speaks TLS with us: our end of it is to be told inside, by close_notify. */
+  secure = false
   /** Accepted for writing, not yet taken by the socket. */
   private queue: Uint8Array[] | undefined = undefined
 
@@ -133,6 +135,7 @@ export class Side {
     if (this.closed) return
     this.closed = true
     this.drop()
+    if (this.secure && !this.shut) this.socket!.shutdown()
     this.socket!.close()
   }
 

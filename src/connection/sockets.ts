@@ -129,6 +129,7 @@ export const upstreamHandlers = {
 
 function opened(socket: Socket): void {
   socket.data.socket = socket
+  socket.data.secure = true
 }
 
 const tlsClientHandlers: Handlers<Side> = {

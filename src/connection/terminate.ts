@@ -13,6 +13,7 @@ import type { Termination as Wanted } from "../policy/terminate.ts"
 import { readable } from "../policy/thrown.ts"
 import type { ClientHello } from "../protocol/index.ts"
 import { alert, type Alert } from "../protocol/alert.ts"
+import { postgresError } from "../protocol/refusal/postgres.ts"
 import { alpnWire, POSTGRES_ALPN } from "./alpn.ts"
 import { startTls, tlsFacts, type Socket, type TlsFacts } from "./bun-socket.ts"
 import type { Connection } from "./connection.ts"
@@ -80,7 +81,7 @@ export class Termination {
     if (connection.client.ended) throw this.refuse("the client's FIN came behind its hello", undefined)
     if (pairs.length === 0) {
       const name = hello.sni === undefined ? "a client that names no server" : JSON.stringify(hello.sni)
-      throw this.refuse(`no certificate for ${name}`, "unrecognized_name")
+      throw this.refuse(`no certificate for ${name} in the folder of --certs`, "unrecognized_name")
     }
     this.start(hello, pairs, wanted.alpn ?? (connection.plan.scheme === "postgres" ? POSTGRES_ALPN : undefined))
     this.result = Object.freeze(await this.presented(await this.handshake.promise))
@@ -128,6 +129,7 @@ export class Termination {
     const handshake = this.read(tlsFacts(this.connection.client.socket!))
     const refused = this.refusal(handshake)
     if (refused === undefined) return this.handshake.resolve(handshake)
+    if (this.connection.plan.scheme === "postgres") return this.failInBand(refused)
     // RST: the handshake has succeeded on the client's side, and a close would look like an answer without content.
     this.fail(refused, "gateway", "abort")
   }
@@ -188,7 +190,7 @@ export class Termination {
   expire(now: number): number {
     if (this.shaking && now >= this.due) {
       this.ended()
-      this.fail(`no handshake within ${this.deadline} ms`, "client", "abort")
+      this.fail(`no handshake within ${this.deadline} ms`, "gateway", "abort")
     }
     return this.shaking ? this.due : Number.POSITIVE_INFINITY
   }
@@ -220,6 +222,17 @@ export class Termination {
     if (description !== undefined) connection.client.send(alert(description))
     linger(connection)
     return new HandshakeFailed(why)
+  }
+
+  /** A PostgreSQL client reads an error inside its TLS, and prints it. */
+  private failInBand(why: string): void {
+    const { connection } = this
+    connection.stopDeciding("tls-handshake-failed", why)
+    connection.closeReason = "tls-handshake-failed"
+    connection.closedBy = "gateway"
+    connection.client.send(postgresError(why))
+    linger(connection)
+    this.handshake.reject(new HandshakeFailed(why))
   }
 
   /** The connection ends here and now, whatever the policy decides. */

@@ -12,6 +12,7 @@ import type {
 import { LogFields } from "../policy/log-fields.ts"
 import type { SocketName } from "../native/socket.ts"
 import { ipOf } from "./socket-address.ts"
+import { onlyOption } from "../policy/preread.ts"
 import type { Terminated, TerminateOptions } from "../policy/terminate.ts"
 import type { ClientHello, Protocol } from "../protocol/index.ts"
 import type { Connection } from "./connection.ts"
@@ -58,6 +59,7 @@ export class ConnectionView implements PolicyConnection {
   #vars: Map<string, unknown> | undefined
   #abort: AbortController | undefined
   #ended: string | undefined
+  #waits: Promise<unknown>[] | undefined
 
   constructor(connection: Connection) {
     this.#connection = connection
@@ -109,28 +111,45 @@ export class ConnectionView implements PolicyConnection {
     return false
   }
 
-  async peek(n: number, options?: PeekOptions): Promise<Uint8Array> {
-    return this.#ahead("peek").peek(n, options?.within)
+  peek(n: number, options?: PeekOptions): Promise<Uint8Array> {
+    return this.#told(async () => this.#ahead("peek").peek(n, onlyOption("peek", options, "within")))
   }
 
-  async hello(): Promise<ClientHello | undefined> {
+  hello(): Promise<ClientHello | undefined> {
     const connection = this.#connection
-    return (connection.hello ??= await this.#ahead("hello").hello())
+    return this.#told(async () => (connection.hello ??= await this.#ahead("hello").hello()))
   }
 
-  async protocol(options?: ProtocolOptions): Promise<Protocol | undefined> {
+  protocol(options?: ProtocolOptions): Promise<Protocol | undefined> {
     const connection = this.#connection
-    const ahead = this.#ahead("protocol")
-    if (connection.hello !== undefined && connection.terminated === undefined)
-      return { protocol: "tls", hello: connection.hello }
-    const found = await ahead.protocol(options?.silence)
-    if (found?.protocol === "tls" && connection.termination === undefined) connection.hello ??= found.hello
-    return found
+    return this.#told(async () => {
+      const silence = onlyOption("protocol", options, "silence")
+      const ahead = this.#ahead("protocol")
+      if (connection.hello !== undefined && connection.terminated === undefined)
+        return { protocol: "tls", hello: connection.hello }
+      const found = await ahead.protocol(silence)
+      if (found?.protocol === "tls" && connection.termination === undefined) connection.hello ??= found.hello
+      return found
+    })
   }
 
-  async terminate(options?: TerminateOptions): Promise<Terminated> {
-    this.#ahead("terminate")
-    return terminate(this.#connection, options)
+  terminate(options?: TerminateOptions): Promise<Terminated> {
+    return this.#told(async () => {
+      this.#ahead("terminate")
+      return terminate(this.#connection, options)
+    })
+  }
+
+  #told<Value>(waiting: () => Promise<Value>): Promise<Value> {
+    const promise = waiting()
+    ;(this.#waits ??= []).push(promise)
+    return promise
+  }
+
+  /** The connection is decided or over: what it still waited for is rejected, and nobody has to listen to that. */
+  settle(): void {
+    for (const promise of this.#waits ?? []) promise.catch(() => undefined)
+    this.#waits = undefined
   }
 
   /** What the client sends, while the policy may read it. */
@@ -151,6 +170,7 @@ export class ConnectionView implements PolicyConnection {
   closed(reason: string): void {
     if (this.#ended !== undefined) return
     this.#ended = reason
+    this.settle()
     if (this.#abort !== undefined && !NORMAL.has(reason))
       this.#abort.abort(new Error(`the connection is over: ${reason}`))
   }

@@ -74,7 +74,7 @@ export interface Connection {
   /**
    * All bytes that the client has sent so far, as soon as there are `n` of them, fewer only after the client's FIN.
    * Consumes nothing: the upstream gets every byte. Calls may overlap.
-   * @param n 1 to 16384
+   * @param n 0 to 16384
    * @throws PrereadTimeout after 3 seconds or `within`; PrereadTooLarge for more than 16 KiB
    */
   peek(n: number, options?: PeekOptions): Promise<Uint8Array>

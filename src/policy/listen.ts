@@ -1,7 +1,7 @@
 // `export const listen`: the URLs that a policy serves, parsed to what is bound and what is matched.
 import { formatHostPort, formatIp, parseIp } from "./address.ts"
 import { isHostName, normalPath, parsePort, splitHostPort, UNIX_PATH_BYTES } from "./target.ts"
-import { didYouMean } from "./suggest.ts"
+import { didYouMean, suggest } from "./suggest.ts"
 import { describe } from "./describe.ts"
 
 /** The object form of `listen`: a URL and the options of that listener. */
@@ -111,6 +111,13 @@ function parseEntry(value: unknown): ListenEntry[] {
 
 const SCHEMES: readonly string[] = ["tcp", "tls", "postgres"] satisfies Scheme[]
 
+/** What whoever wrote another scheme is likely to have meant. */
+function nearestScheme(scheme: string): string {
+  if (/^(https|ssl|sni|wss)$/.test(scheme)) return "tls"
+  if (/^(postgresql|pg)$/.test(scheme)) return "postgres"
+  return suggest(scheme, SCHEMES) ?? "tcp"
+}
+
 function parseUrl(url: string, maxConnections: number | undefined, address: string | undefined): ListenEntry[] {
   if (url.startsWith("unix:")) {
     if (address !== undefined) throw invalid(url, "a socket path has no address")
@@ -123,12 +130,13 @@ function parseUrl(url: string, maxConnections: number | undefined, address: stri
       ? `tcp://${url}`
       : scheme === undefined
         ? undefined
-        : `${/^(https|ssl|sni)$/.test(scheme) ? "tls" : /^(postgresql|pg)$/.test(scheme) ? "postgres" : "tcp"}://${match?.[2]}`
+        : `${nearestScheme(scheme)}://${match?.[2]}`
     throw invalid(
       url,
       `expected tcp://address:port, tls://name:port, postgres://name:port or unix:/path${near === undefined ? "" : `; did you mean ${JSON.stringify(near)}?`}`,
     )
   }
+  if (/[/?#@]/.test(match[2]!)) throw invalid(url, `expected nothing but a name or an address, and a port`)
   const split = splitHostPort(match[2]!)
   if (split === undefined || split.port === "")
     throw invalid(url, `expected a port, like "${scheme}://:5432" or "${scheme}://127.0.0.1:5432"`)

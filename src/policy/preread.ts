@@ -1,5 +1,6 @@
 // What reading ahead of the decision, or ending TLS, may cost, and how it fails. Each failure knows its close reason, so that a
 // policy which does not catch it still ends the connection under the right name.
+import { describe } from "./describe.ts"
 import { HandshakeFailed } from "./terminate.ts"
 
 /** 16 KiB: what a policy may ask for; a post-quantum ClientHello is about 1.7 KB, the largest seen 11 KB. */
@@ -48,6 +49,22 @@ export function prereadFailure(error: unknown): Failure["closeReason"] | undefin
     // A `cause` that throws when it is read is none of ours.
     return undefined
   }
+}
+
+/** The value of the one option that there is. @throws TypeError */
+export function onlyOption<Name extends string>(
+  where: string,
+  options: { readonly [name in Name]?: unknown } | undefined,
+  name: Name,
+): unknown {
+  if (options === undefined) return undefined
+  if (typeof options !== "object" || options === null)
+    throw new TypeError(`${where}: expected options like { ${name}: "1 second" }, found ${describe(options)}`)
+  for (const found of Object.keys(options)) {
+    if (found !== name)
+      throw new TypeError(`${where}: there is no option ${JSON.stringify(found)}; the one that there is is ${name}`)
+  }
+  return options[name]
 }
 
 /** The size that a policy asked `peek` for. @throws RangeError, PrereadTooLarge */

@@ -15,6 +15,14 @@ export class ServerNames<Value> {
     else this.exact.set(pattern, value)
   }
 
+  /** A name that is served, if patterns name any. */
+  get example(): string | undefined {
+    const [exact] = this.exact.keys()
+    if (exact !== undefined) return exact
+    const [suffix] = this.wildcards.keys()
+    return suffix === undefined ? undefined : `any.${suffix}`
+  }
+
   /**
    * The value of the most specific pattern: exact before wildcard, longer wildcard before shorter, any last. `*` spans
    * labels and never matches the bare name.

@@ -9,7 +9,7 @@ import { milliseconds } from "./duration.ts"
 import { checkFacts, FactsInvalid, type HelloFacts, type PostgresFacts } from "./first-bytes.ts"
 import { identity, parseListen, type ListenEntry, type Scheme } from "./listen.ts"
 import { LogFields } from "./log-fields.ts"
-import { peekSize, PREREAD_DEADLINE, PrereadTimeout, PROTOCOL_SILENCE } from "./preread.ts"
+import { onlyOption, peekSize, PREREAD_DEADLINE, PrereadTimeout, PROTOCOL_SILENCE } from "./preread.ts"
 import { SimulatedClient, type Objection } from "./simulated-client.ts"
 import { checkServes, sentBy, startAt, type Refused } from "./simulated-start.ts"
 import { checkTlsFacts, type CertificateFacts, type TerminatedFacts } from "./simulated-tls.ts"
@@ -161,7 +161,8 @@ class SimulatedConnection implements Connection {
   async peek(n: number, options: PeekOptions = {}): Promise<Uint8Array> {
     const { bytes, closed } = this.#client
     const size = peekSize(n)
-    const within = options.within === undefined ? PREREAD_DEADLINE : milliseconds(options.within, "peek: within")
+    const given = onlyOption("peek", options, "within")
+    const within = given === undefined ? PREREAD_DEADLINE : milliseconds(given, "peek: within")
     // A copy: what a policy does to its bytes is not what the upstream gets.
     if (bytes.length >= size || closed) return bytes.slice()
     throw new PrereadTimeout(`the client sent ${bytes.length} of ${size} bytes within ${within} ms`)
@@ -172,7 +173,7 @@ class SimulatedConnection implements Connection {
   }
 
   async protocol(options: ProtocolOptions = {}): Promise<Protocol | undefined> {
-    milliseconds(options.silence ?? PROTOCOL_SILENCE, "protocol: silence")
+    milliseconds(onlyOption("protocol", options, "silence") ?? PROTOCOL_SILENCE, "protocol: silence")
     return this.#client.protocol()
   }
 

@@ -53,7 +53,7 @@ function parse(url: string): Target {
   if (kind !== "tcp" && kind !== "tls") {
     throw invalid(
       url,
-      `${match[1]}:// is not a kind of target: expected tcp://host:port, tls://host:port or unix:/path; did you mean ${JSON.stringify(`tcp://${rest}`)}?`,
+      `${match[1]}:// is not a kind of target: expected tcp://host:port, tls://host:port or unix:/path; did you mean ${JSON.stringify(`${/^(https|ssl|tsl|tlss|wss)$/.test(kind) ? "tls" : "tcp"}://${rest}`)}?`,
     )
   }
   const hostPort = splitHostPort(rest)

@@ -239,6 +239,6 @@ export function checkPem(where: string, value: unknown, label: string): string {
   // What was found is not shown where it may be a key.
   const found = typeof value === "string" ? "a text without that" : describe(value)
   throw new TerminateInvalid(
-    `${where}: expected PEM ("-----BEGIN ${label}-----"), found ${found}; files are read at the top of the policy, by an import with { type: "text" } or readFileSync`,
+    `${where}: expected PEM ("-----BEGIN ${label}-----"), found ${found}; a policy reads files by an import: import ca from "./ca.txt" with { type: "text" }`,
   )
 }

@@ -24,7 +24,9 @@ export function checkUpstreamTls(value: unknown): UpstreamTls {
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw invalid("options", value)
   for (const name of Object.keys(value)) {
     if (!(OPTIONS as readonly string[]).includes(name))
-      throw new TerminateInvalid(`route: tls: there is no option ${JSON.stringify(name)}${didYouMean(name, OPTIONS)}`)
+      throw new TerminateInvalid(
+        `route: tls: there is no option ${JSON.stringify(name)}${didYouMean(name, OPTIONS) || `; known are ${OPTIONS.join(", ")}`}`,
+      )
   }
   const { sni, alpn, ca, certificate, insecureSkipVerify } = value as { [Name in (typeof OPTIONS)[number]]?: unknown }
   if (sni !== undefined && !(typeof sni === "string" && isHostName(sni))) throw invalid("sni: a host name", sni)

@@ -691,3 +691,47 @@ test("what cannot be shown is the policy's failure too, and the connection no lo
     expect(gate.path.live.size).toBe(0)
   }
 })
+
+test("nobody has to wait for what a decided connection rejects", async () => {
+  const told: unknown[] = []
+  const listener = (error: unknown) => told.push(error)
+  process.on("unhandledRejection", listener)
+  try {
+    using gate = gateway((connection) => {
+      void connection.peek(5)
+      void connection.hello()
+      void connection.protocol({ silence: "10 seconds" })
+      void connection.terminate()
+      return respond("too early")
+    })
+    using client = await connect(gate.port)
+    expect(await client.text()).toBe("")
+    client.end()
+    const [event] = await gate.ended(1)
+    expect([event!.close.reason, event!.policy!.reason]).toEqual([
+      "policy-failed",
+      "decided while terminate() was under way; write: await connection.terminate()",
+    ])
+    expect(told).toEqual([])
+  } finally {
+    process.off("unhandledRejection", listener)
+  }
+})
+
+test.each([
+  ["peek", "withn", "within"],
+  ["protocol", "silnce", "silence"],
+] as const)("an option of %s that is not there is a failure of the policy", async (method, wrong, right) => {
+  using gate = gateway(async (connection) => {
+    const options = { [wrong]: "1 second" }
+    await (method === "peek" ? connection.peek(1, options) : connection.protocol(options))
+    return respond("?")
+  })
+  using client = await connect(gate.port)
+  expect(await client.text()).toBe("")
+  client.end()
+  expect((await gate.ended(1))[0]).toMatchObject({
+    close: { reason: "policy-failed" },
+    policy: { reason: `${method}: there is no option "${wrong}"; the one that there is is ${right}` },
+  })
+})

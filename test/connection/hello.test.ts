@@ -93,7 +93,7 @@ describe("every captured hello is told to the policy as it is", () => {
       } else if (fields !== undefined) {
         expect([conn.server_name, close, ja4_fingerprint]).toEqual([
           null,
-          { reason: "hello-invalid", by: "client" },
+          { reason: "hello-invalid", by: "gateway" },
           null,
         ])
       }
@@ -375,7 +375,7 @@ describe("what is no hello is answered with decode_error, under a name, before m
     using gate = hellos(() => ((asked = true), next))
     expect(await tell(gate, Uint8Array.from(bytes))).toBe("decode_error")
     const ended = await event(gate)
-    expect(ended).toMatchObject({ close: { reason: "hello-invalid", by: "client" }, problem, policy: null })
+    expect(ended).toMatchObject({ close: { reason: "hello-invalid", by: "gateway" }, problem, policy: null })
     expect(asked).toBe(false)
   })
 
@@ -391,7 +391,7 @@ describe("what is no hello is answered with decode_error, under a name, before m
     expect(await tell(gate, hello({ sni: "a.example" }).subarray(0, 40), true)).toBe("decode_error")
     const { close, problem } = await event(gate)
     expect([close, problem]).toEqual([
-      { reason: "hello-invalid", by: "client" },
+      { reason: "hello-invalid", by: "gateway" },
       "the client's FIN came inside its hello",
     ])
   })
@@ -480,10 +480,10 @@ describe("3 seconds", () => {
       slow(raw, half),
     ])
     expect(ended).toEqual(
-      (["client 0", "client 40", "gateway 0 TLS", "gateway 40 TLS"] as const).map((each) => {
-        const [by, n, tls = ""] = each.split(" ") as ["client" | "gateway", string, string?]
+      (["0", "40", "0 TLS", "40 TLS"] as const).map((each) => {
+        const [n, tls = ""] = each.split(" ") as [string, string?]
         const why = `the client sent ${n} bytes and no whole ${tls && `${tls} `}hello within 3000 ms`
-        return { close: { reason: "preread-timeout", by }, bytes_out: 0, why }
+        return { close: { reason: "preread-timeout", by: "gateway" }, bytes_out: 0, why }
       }),
     )
     expect([gate.failures, raw.failures]).toEqual([[], []])

@@ -1,4 +1,5 @@
 // `postgres://` listeners, with real clients and servers of PostgreSQL.
+import { chmodSync } from "node:fs"
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test"
 import { connect as connectTls } from "node:tls"
 import { deny, next, respond, route } from "../../src/policy/decision.ts"
@@ -107,6 +108,24 @@ describe.skipIf(!installed("postgres", "psql", "runuser"))("with real servers", 
   }
 
   const modes = ["sslmode=require", `sslmode=verify-full sslrootcert=${ca.path}`]
+
+  test("a client whose certificate is not taken is told so, in words", async () => {
+    const stranger = authority().issue({ names: ["ana"], usage: "client" })
+    chmodSync(stranger.path.key, 0o600)
+    const certificates = ownPair(names[0])
+    using gate = gateway([
+      {
+        listen,
+        on_tcp_connect: async (connection) => {
+          await connection.terminate({ certificates, clientCertificate: "require-and-verify", ca: ca.cert })
+          return route(at(names[0]))
+        },
+      },
+    ])
+    const shown = `sslmode=require sslcert=${stranger.path.cert} sslkey=${stranger.path.key}`
+    expect(await psql(gate, names[0], shown)).toContain("FATAL:  the client's certificate: ")
+    expect((await gate.ended(1))[0]!.close).toEqual({ reason: "tls-handshake-failed", by: "gateway" })
+  })
 
   test.each(modes)(
     "psql with %s reaches one of two databases behind one port by name, in passthrough",
@@ -333,7 +352,7 @@ describe("the way to TLS", () => {
     twice.end()
     const last = (await gate.ended(3))[2]!
     expect([last.close, last.problem]).toEqual([
-      { reason: "hello-invalid", by: "client" },
+      { reason: "hello-invalid", by: "gateway" },
       "GSSAPI encryption asked for twice",
     ])
   })
@@ -374,7 +393,7 @@ describe("the way to TLS", () => {
       expect(alertIn(await tell(gate, sent))).toBe("no_application_protocol")
     }
     expect((await gate.ended(2))[0]).toMatchObject({
-      close: { reason: "hello-invalid", by: "client" },
+      close: { reason: "hello-invalid", by: "gateway" },
       conn: { server_name: "a.example" },
       problem: "direct TLS without ALPN postgresql",
     })
@@ -393,7 +412,7 @@ describe("the way to TLS", () => {
     }
     for (const { close, problem } of await gate.ended(4)) {
       expect([close, problem]).toEqual([
-        { reason: "hello-invalid", by: "client" },
+        { reason: "hello-invalid", by: "gateway" },
         "the first bytes are no PostgreSQL startup packet",
       ])
     }
@@ -427,7 +446,7 @@ describe("the way to TLS", () => {
     expect(performance.now() - started).toBeLessThan(7000)
     const events = await gate.ended(6)
     expect(new Set(events.map(({ close }) => `${close.reason} ${close.by}`))).toEqual(
-      new Set(["preread-timeout client"]),
+      new Set(["preread-timeout gateway"]),
     )
   })
 

@@ -52,6 +52,14 @@ async function closeOf(gate: TestGateway) {
   return { ...event!.close, bytes_in, bytes_out }
 }
 
+/** The types and lengths of records. */
+function recordsIn(bytes: Buffer): [type: number, length: number][] {
+  const records: [number, number][] = []
+  for (let at = 0; at + 5 <= bytes.length; at += 5 + bytes.readUInt16BE(at + 3))
+    records.push([bytes[at]!, bytes.readUInt16BE(at + 3)])
+  return records
+}
+
 /** Passes a chunk on byte by byte, each once the one before has arrived. */
 const bitwise = async (chunk: Uint8Array, strand: { server: Wire }) => {
   for (let i = 0; i + 1 < chunk.length; i++) {
@@ -139,6 +147,21 @@ describe.each(["TLS 1.2", "TLS 1.3"] as const)("over %s", (version) => {
     expect(out).toMatch(/<<< [^\n]*Alert[^\n]*warning close_notify/)
     expect(await new Response(client.stderr).text()).not.toContain("unexpected eof")
     expect((await closeOf(gate)).reason).toBe("upstream-closed")
+  })
+
+  test("the end is a close_notify also for a client that has ended before", async () => {
+    using up = upstream(answers((request) => `${request.length} bytes`))
+    using gate = gateway(terminating(() => route(up.url)))
+    const sent: Uint8Array[] = []
+    using line = cable(gate.port, { back: (chunk) => (sent.push(chunk.slice()), chunk) })
+    using client = await dialIn(line.port, version, { hail: "hello" })
+    await client.secured()
+    client.end()
+    expect(await client.text()).toBe("5 bytes")
+    await gate.ended(1)
+    // An alert has a record type of its own in TLS 1.2; in 1.3 it is known by its length: 2 bytes, their type, a tag of 16.
+    const [type, length] = recordsIn(Buffer.concat(sent)).at(-1)!
+    expect(version === "TLS 1.2" ? type : length).toBe(version === "TLS 1.2" ? 21 : 19)
   })
 
   test("a client's FIN without a close_notify ends its direction all the same", async () => {

@@ -127,7 +127,7 @@ test("certificates are renewed, spoilt, mended and removed under live connection
     if (refused) break
   }
   const none = await gateway.until(() =>
-    gateway.events.find(({ policy }) => policy?.reason === 'no certificate for "a.test"'),
+    gateway.events.find(({ policy }) => policy?.reason === 'no certificate for "a.test" in the folder of --certs'),
   )
   expect(none.close).toEqual({ reason: "tls-handshake-failed", by: "gateway" })
   expect([await echoes(live, "four"), await echoes(beside, "four")]).toEqual([true, true])

@@ -64,7 +64,7 @@ describe("the options of terminate", () => {
     [{ crl }, "crl has no effect without clientCertificate"],
     [{ clientCertificate: "request", crl }, "crl has no effect without ca"],
     [{ clientCertificate: "request", ca: [] }, "ca is an empty list"],
-    [{ clientCertificate: "request", ca: "certs/ca.pem" }, "files are read at the top of the policy"],
+    [{ clientCertificate: "request", ca: "certs/ca.pem" }, "a policy reads files by an import"],
     [{ clientCertificate: "request", ca: crl }, "-----BEGIN CERTIFICATE-----"],
     [{ clientCertificate: "request", ca: cert, crl: cert }, "X509 CRL"],
     [{ certificates: [] }, "0 certificates; expected 1 to 3"],
