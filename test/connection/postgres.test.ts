@@ -110,7 +110,7 @@ describe.skipIf(!installed("postgres", "psql", "runuser"))("with real servers", 
   const modes = ["sslmode=require", `sslmode=verify-full sslrootcert=${ca.path}`]
 
   test("a client whose certificate is not taken is told so, in words", async () => {
-    const stranger = authority().issue({ names: ["ana"], usage: "client" })
+    const stranger = authority({ name: "Elsewhere" }).issue({ names: ["ana"], usage: "client" })
     chmodSync(stranger.path.key, 0o600)
     const certificates = ownPair(names[0])
     using gate = gateway([
