@@ -109,8 +109,8 @@ export class Termination {
         alpn: alpnWire(alpn),
         initialData,
         requestCert: mode !== undefined,
-        // With it Bun closes unverified clients, which `require-any` takes.
-        rejectUnauthorized: mode === "require-and-verify",
+        // With it Bun itself closes unverified clients, which `require-any` takes, and PostgreSQL's are told first.
+        rejectUnauthorized: mode === "require-and-verify" && connection.plan.scheme !== "postgres",
       },
       path.stages.tlsClientHandlers,
       client,
