@@ -7,12 +7,13 @@ import { openCertificates, type CertificateOptions } from "./certificates.ts"
 import { renderDiagnostic, type Diagnostic } from "./config/diagnostic.ts"
 import { servedNames } from "./config/served-names.ts"
 import { Loader } from "./config/loader.ts"
-import type { ListenerPlan, Snapshot } from "./config/snapshot.ts"
+import type { Snapshot } from "./config/snapshot.ts"
 import { watch } from "./config/watch.ts"
 import type { DataPath, Outcome, Settings } from "./connection/data-path.ts"
 import { Listeners } from "./connection/listeners.ts"
 import { Resolver } from "./connection/resolve.ts"
 import { makeDataPath } from "./connection/sockets.ts"
+import { howToTry } from "./how-to-try.ts"
 import { Failures } from "./observe/failures.ts"
 import type { Events } from "./observe/events.ts"
 import type { Log } from "./observe/log.ts"
@@ -293,19 +294,4 @@ function logChanges(log: Log, before: Snapshot | undefined, after: Snapshot, lis
   for (const plan of before?.listeners.values() ?? []) {
     if (!after.listeners.has(plan.identity)) log.info(`${plan.url} is no longer named and closes`)
   }
-}
-
-/** A command that connects to a bound address. */
-export function howToTry({ names, scheme }: ListenerPlan, address: string | undefined): string {
-  if (address === undefined) return ""
-  if (address.startsWith("unix:")) return `nc -U ${address.slice(5)}`
-  const at = address.lastIndexOf(":")
-  const host = address.slice(0, at).replace(/^\[|\]$/g, "")
-  const reachable = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host
-  const port = address.slice(at + 1)
-  if (scheme === "tcp") return `nc ${reachable} ${port}`
-  const name = names?.example
-  if (scheme === "tls")
-    return `openssl s_client -connect ${reachable.includes(":") ? `[${reachable}]` : reachable}:${port}${name === undefined ? "" : ` -servername ${name}`}`
-  return `psql "host=${name ?? reachable} hostaddr=${reachable} port=${port}"`
 }
