@@ -140,6 +140,7 @@ export class ConnectionView implements PolicyConnection {
     })
   }
 
+  /** Keeps in mind what a policy may be waiting for. */
   #told<Value>(waiting: () => Promise<Value>): Promise<Value> {
     const promise = waiting()
     ;(this.#waits ??= []).push(promise)

@@ -1,4 +1,5 @@
 import { expect, setDefaultTimeout, test } from "bun:test"
+import { lineChild } from "../helper/line-child.ts"
 import { stalls, upstream } from "../helper/upstream.ts"
 import { connect } from "../helper/wire.ts"
 
@@ -15,27 +16,10 @@ interface State {
 
 /** A gateway in a process of its own that routes to `target`. */
 async function childGateway(target: string) {
-  const child = Bun.spawn(["bun", `${import.meta.dir}/gateway-fixture.ts`, target], {
-    stdin: "pipe",
-    stdout: "pipe",
-    stderr: "inherit",
-  })
-  const lines = (async function* () {
-    let rest = ""
-    for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
-      const parts = (rest + chunk).split("\n")
-      rest = parts.pop()!
-      yield* parts
-    }
-  })()
-  const line = async () => (await lines.next()).value as string
-  const port = Number(await line())
-  const state = async (): Promise<State> => {
-    child.stdin.write("?\n")
-    await child.stdin.flush()
-    return JSON.parse(await line()) as State
-  }
-  return { port, state, [Symbol.dispose]: () => child.kill() }
+  const child = lineChild(`${import.meta.dir}/gateway-fixture.ts`, target)
+  const port = Number(await child.line())
+  const state = async () => JSON.parse(await child.tell("?")) as State
+  return { port, state, [Symbol.dispose]: () => child[Symbol.dispose]() }
 }
 
 async function reaches(state: () => Promise<State>, ready: (now: State) => boolean): Promise<State> {

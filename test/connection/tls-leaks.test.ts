@@ -1,6 +1,7 @@
 // What terminated connections leave behind, however they end: earlier releases of Bun 1.4 lost sockets on which TLS was
 // started after the accept.
 import { expect, setDefaultTimeout, test } from "bun:test"
+import { lineChild } from "../helper/line-child.ts"
 import { authority, type Issued } from "../helper/certificates.ts"
 import { freePort } from "../helper/ports.ts"
 import { connectTls, secureUpstream, type TlsWire } from "../helper/tls-wire.ts"
@@ -30,31 +31,14 @@ const stranger = pair(authority({ name: "Other root" }).issue({ names: ["strange
 
 /** A gateway in a process of its own. */
 async function start(options: FixtureOptions) {
-  const child = Bun.spawn([process.execPath, `${import.meta.dir}/tls-leaks-fixture.ts`], {
-    stdin: "pipe",
-    stdout: "pipe",
-    stderr: "inherit",
-  })
-  const lines = (async function* () {
-    let rest = ""
-    for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
-      const parts = (rest + chunk).split("\n")
-      rest = parts.pop()!
-      yield* parts
-    }
-  })()
-  const tell = async (line: string) => {
-    child.stdin.write(`${line}\n`)
-    await child.stdin.flush()
-    return (await lines.next()).value as string
-  }
-  const [port, hasty] = JSON.parse(await tell(JSON.stringify(options))) as [number, number]
+  const child = lineChild(`${import.meta.dir}/tls-leaks-fixture.ts`)
+  const [port, hasty] = JSON.parse(await child.tell(JSON.stringify(options))) as [number, number]
   return {
     port,
     /** The port of the one with the short deadline. */
     hasty,
-    held: async () => JSON.parse(await tell("?")) as Held,
-    [Symbol.dispose]: () => child.kill(),
+    held: async () => JSON.parse(await child.tell("?")) as Held,
+    [Symbol.dispose]: () => child[Symbol.dispose](),
   }
 }
 
