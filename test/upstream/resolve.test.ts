@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { formatIp, parseIp } from "../../src/policy/address.ts"
-import { interleave, Resolver } from "../../src/connection/resolve.ts"
+import { interleave, Resolver } from "../../src/upstream/resolve.ts"
 
 /** A resolver over a look-up that the test answers, and a clock that the test moves. */
 function resolver() {
