@@ -114,6 +114,7 @@ export const gateway = (
       enter: (policy) => failures.enter(policy),
       leave: () => watchdog.leave(),
       resolve: (host) => resolver.resolve(host),
+      pools: { find: () => undefined, names: () => [] },
       ownAddress: (ip, port) => listeners.ownAddress(ip, port),
       ownPath: (file) => listeners.ownPath(file),
       certificates: certificates.choose,

@@ -8,11 +8,12 @@ import { startRelay } from "./relay.ts"
 
 const afterDial: DialOutcome = {
   connected: startRelay,
-  failed(connection) {
+  failed(connection, tried) {
     const { decision } = connection
     const otherwise = decision?.action === "route" ? decision.otherwise : undefined
     if (otherwise !== undefined) return carryOut(connection, otherwise)
-    refuse(connection, "dial-failed", "upstream")
+    if (tried === 0) refuse(connection, "no-target")
+    else refuse(connection, "dial-failed", "upstream")
   },
 }
 

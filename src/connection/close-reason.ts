@@ -38,10 +38,11 @@ export function summarise(connection: Connection, reason: CloseReason, by: Close
             reason: connection.reason ?? null,
           },
     upstream:
-      dial?.target === undefined
+      dial === undefined
         ? null
         : {
-            target: dial.target.url,
+            pool: dial.pool?.name ?? null,
+            target: dial.target?.url ?? null,
             address: dial.address ?? null,
             attempts: dial.tried,
             error: dial.error ?? null,

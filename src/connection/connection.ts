@@ -3,7 +3,7 @@
 import type { ListenerPlan, PolicyVersion } from "../config/snapshot.ts"
 import type { ClientHello } from "../protocol/index.ts"
 import type { CloseReason, PostgresStart, Summary } from "../policy/connection.ts"
-import type { Decision, Route } from "../policy/decision.ts"
+import type { Decision } from "../policy/decision.ts"
 import type { LogFields } from "../policy/log-fields.ts"
 import type { Terminated } from "../policy/terminate.ts"
 import type { SocketName } from "../native/socket.ts"
@@ -13,6 +13,7 @@ import type { Listener } from "./listener.ts"
 import type { Deciding } from "./decide.ts"
 import type { Dial } from "./dial.ts"
 import { Preread, type PrereadHost } from "./preread.ts"
+import type { RouteSettings } from "./route-settings.ts"
 import { Side } from "./side.ts"
 import type { Termination } from "./terminate.ts"
 import type { ConnectionView } from "./view.ts"
@@ -67,6 +68,8 @@ export class Connection implements Timed, PrereadHost {
   asked = 0
   policy: PolicyVersion | undefined = undefined
   decision: Decision | undefined = undefined
+  /** The options of the route that is carried out, with those of its pool. */
+  route: RouteSettings | undefined = undefined
   /** What the client said before encryption, where it was read. */
   hello: ClientHello | undefined = undefined
   postgres: PostgresStart | undefined = undefined
@@ -130,11 +133,6 @@ export class Connection implements Timed, PrereadHost {
     return `${time}${this.path.settings.worker}${this.sequence.toString(36).padStart(6, "0")}`
   }
 
-  /** The route that decided, for its options. */
-  get route(): Route | undefined {
-    return this.decision?.action === "route" ? this.decision : undefined
-  }
-
   /** What was agreed on with the client; `undefined` while its TLS is not ended here. */
   get terminated(): Terminated | undefined {
     return this.termination?.result
@@ -180,7 +178,7 @@ export class Connection implements Timed, PrereadHost {
     if (this.state === State.delayed) this.path.delayed--
     this.state = State.closed
     this.path.wheel.remove(this)
-    this.dial?.cancel()
+    this.dial?.over()
     this.client.release()
     this.upstream?.release()
     const summary = this.isAwaited() ? summarise(this, reason, by) : undefined

@@ -11,6 +11,7 @@ import type { Connection } from "./connection.ts"
 import type { Listener } from "./listener.ts"
 import type { Handlers } from "./bun-socket.ts"
 import type { Side } from "./side.ts"
+import type { Pools } from "../upstream/pools.ts"
 import { Wheel } from "./wheel.ts"
 
 export interface Settings {
@@ -50,6 +51,7 @@ export interface Exits {
   readonly leave: () => void
   /** The addresses of a name: at once when they are known. */
   readonly resolve: (host: string) => Found<readonly Ip[]>
+  readonly pools: Pick<Pools, "find" | "names">
   /** Whether this is an address that one of our own listeners is bound to. */
   readonly ownAddress: (ip: Ip, port: number) => boolean
   readonly ownPath: (path: string) => boolean

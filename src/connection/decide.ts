@@ -2,7 +2,7 @@
 // policy deadline, whose clock stands still while the gateway waits for the client.
 import type { PolicyVersion } from "../config/snapshot.ts"
 import { checkAnswer, DecisionInvalid, type Decision } from "../policy/decision.ts"
-import { UNDER_WAY, unfitRoute } from "../policy/check-route.ts"
+import { UNDER_WAY, unfitRoute, unknownPool } from "../policy/check-route.ts"
 import { State, type Connection } from "./connection.ts"
 import { prereadFailure } from "../policy/preread.ts"
 import { readable } from "../policy/thrown.ts"
@@ -113,10 +113,13 @@ function unterminated(connection: Connection, failure: unknown): true {
   return true
 }
 
-/** What a decision that is right in itself cannot do with this connection. */
-function unfitFor({ hello, termination }: Connection, decision: Decision): string | undefined {
+/** What a decision that is right in itself cannot do with this connection, or here. */
+function unfitFor({ hello, path, termination }: Connection, decision: Decision): string | undefined {
   if (termination !== undefined && termination.result === undefined) return UNDER_WAY
-  return hello === undefined ? undefined : unfitRoute(decision, { hello: true, terminated: termination !== undefined })
+  const { pools } = path.exits
+  const unknown = unknownPool(decision, pools)
+  if (unknown !== undefined || hello === undefined) return unknown
+  return unfitRoute(decision, { hello: true, terminated: termination !== undefined }, pools)
 }
 
 /** Nobody is asked any more, and nobody waits for the client. */

@@ -8,6 +8,10 @@ import { connectOn, dialAddress, dialPath, type Socket } from "./bun-socket.ts"
 import { State, type Connection } from "./connection.ts"
 import { Side } from "./side.ts"
 import { UpstreamHello } from "./upstream-hello.ts"
+import { Listed, WAIT, type Attempts } from "../upstream/attempts.ts"
+import type { Pool } from "../upstream/pool.ts"
+import { hashFor } from "./hash-key.ts"
+import { settingsOf } from "./route-settings.ts"
 import { orderOf } from "./target-order.ts"
 
 /** 5 s for one target: name and connect. */
@@ -20,18 +24,21 @@ const SIDE_ATTEMPTS = 96
 /** Where dialling leads. */
 export interface DialOutcome {
   readonly connected: (connection: Connection, upstream: Side) => void
-  /** Every attempt failed. */
-  readonly failed: (connection: Connection) => void
+  /** Every attempt failed, or there was nothing to try. */
+  readonly failed: (connection: Connection, tried: number) => void
 }
 
 /** The dialling of one connection, over all its targets. */
 export class Dial {
   readonly connection: Connection
+  readonly pool: Pool | undefined
   private readonly outcome: DialOutcome
-  private readonly order: readonly Target[]
-  private readonly last: number
+  private readonly targets: Attempts
   private readonly timeout: number
-  private index = -1
+  /** All targets of the pool are full: one of them has to get rid of a connection. */
+  private waits = false
+  /** When the attempts at this target began. */
+  private begunAt = 0
   private addresses: readonly Ip[] = []
   private nextAddress = 0
   private readonly attempts: Side[] = []
@@ -48,12 +55,15 @@ export class Dial {
   private dialled: Ip | undefined = undefined
   error: string | undefined = undefined
 
-  constructor(connection: Connection, route: Route, outcome: DialOutcome) {
+  constructor(connection: Connection, route: Route, pool: Pool | undefined, outcome: DialOutcome) {
     this.connection = connection
     this.outcome = outcome
-    this.order = orderOf(route)
-    this.last = Math.min(this.order.length, 1 + (route.retries ?? this.order.length)) - 1
-    this.timeout = route.connectTimeout ?? CONNECT_TIMEOUT
+    this.pool = pool
+    this.targets =
+      pool === undefined
+        ? new Listed(orderOf(route), route.retries)
+        : pool.lease(hashFor(connection, route, pool.spec), route.retries, (target) => this.granted(target))
+    this.timeout = connection.route?.connectTimeout ?? CONNECT_TIMEOUT
   }
 
   /** The address of the last attempt, as text. */
@@ -65,18 +75,46 @@ export class Dial {
   }
 
   get more(): boolean {
-    return this.index < this.last
+    return this.targets.more
   }
 
   /** Tries the next target; with none left, the route has failed. */
   next(): void {
     this.turn++
-    while (this.more) {
-      this.index++
-      this.tried++
-      if (this.begin(this.order[this.index]!)) return
+    for (;;) {
+      const target = this.targets.next()
+      if (target === undefined) return this.nothing()
+      if (target === WAIT) return this.wait()
+      if (this.start(target)) return
     }
-    this.outcome.failed(this.connection)
+  }
+
+  private start(target: Target): boolean {
+    this.tried++
+    if (this.begin(target)) return true
+    this.targets.failed()
+    return false
+  }
+
+  private wait(): void {
+    const { queue } = this.pool!.spec
+    const { wheel } = this.connection.path
+    this.waits = true
+    this.due = wheel.now + wheel.ticks(queue.timeout)
+    this.connection.schedule(queue.timeout)
+  }
+
+  /** The wait for a place is over. */
+  private granted(target: Target | undefined): void {
+    this.waits = false
+    this.turn++
+    if (target === undefined) this.nothing()
+    else if (!this.start(target)) this.next()
+  }
+
+  private nothing(): void {
+    this.error ??= this.targets.problem
+    this.outcome.failed(this.connection, this.tried)
   }
 
   private begin(target: Target): boolean {
@@ -84,6 +122,7 @@ export class Dial {
     const { wheel, exits } = connection.path
     this.target = target
     this.dialled = undefined
+    this.begunAt = performance.now()
     this.due = wheel.now + wheel.ticks(this.timeout)
     connection.schedule(this.timeout)
     if (target.kind === "unix") return this.attemptPath(target.path)
@@ -201,9 +240,11 @@ export class Dial {
   }
 
   private ready(side: Side): void {
+    const now = performance.now()
     this.hello = undefined
     this.error = undefined
-    this.connection.connectedAt = performance.now()
+    this.connection.connectedAt = now
+    this.targets.connected(now - this.begunAt)
     this.outcome.connected(this.connection, side)
   }
 
@@ -237,13 +278,32 @@ export class Dial {
     else if (!this.drop(side)) return
     this.error = error
     // Another address at once; the ones under way go on.
-    if (!this.tryAddress()) this.next()
+    if (this.tryAddress()) return
+    this.targets.failed()
+    this.next()
+  }
+
+  /** The upstream has sent its first byte. */
+  heard(): void {
+    this.targets.spoke()
+  }
+
+  /** The upstream was lost before its first byte. */
+  wasted(): void {
+    this.targets.failed()
+  }
+
+  /** The connection has ended. */
+  over(): void {
+    this.cancel()
+    this.targets.release()
   }
 
   /** The target is given up: its attempts are reset, the next target is tried. */
   giveUp(error: string): void {
     this.cancel()
     this.error = error
+    this.targets.failed()
     this.next()
   }
 
@@ -268,8 +328,18 @@ export class Dial {
     return true
   }
 
+  private expireWait(): void {
+    const { path } = this.connection
+    if (path.wheel.now < this.due) return this.connection.scheduleAt(this.due)
+    this.waits = false
+    this.targets.release()
+    this.error = `pool ${this.pool!.name}: all targets have as many connections as they may, for ${this.pool!.spec.queue.timeout} ms`
+    this.outcome.failed(this.connection, this.tried)
+  }
+
   expire(): void {
     const { wheel } = this.connection.path
+    if (this.waits) return this.expireWait()
     if (wheel.now >= this.due) return this.giveUp(`no ${this.hello?.awaited ?? "connection"} within ${this.timeout} ms`)
     if (this.nextAddress < this.addresses.length && wheel.now >= this.staggered) {
       if (this.connection.path.sideAttempts < SIDE_ATTEMPTS) this.tryAddress()
@@ -283,7 +353,9 @@ export class Dial {
 /** Carries out a `route`. */
 export function dial(connection: Connection, route: Route, outcome: DialOutcome): void {
   connection.state = State.dialling
-  connection.dial = new Dial(connection, route, outcome)
+  const pool = route.pool === undefined ? undefined : connection.path.exits.pools.find(route.pool)
+  connection.route = settingsOf(route, pool?.spec)
+  connection.dial = new Dial(connection, route, pool, outcome)
   connection.dial.next()
 }
 
@@ -291,7 +363,8 @@ export function dial(connection: Connection, route: Route, outcome: DialOutcome)
 export function tryNextTarget(connection: Connection, error: string): boolean {
   const { dial: dialled, upstream, client } = connection
   if (dialled === undefined || upstream === undefined) return false
-  const otherwise = connection.route?.otherwise
+  const { decision } = connection
+  const otherwise = decision?.action === "route" ? decision.otherwise : undefined
   if (!dialled.more && otherwise === undefined) return false
   connection.upstream = undefined
   client.other = undefined

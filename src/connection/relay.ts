@@ -109,7 +109,10 @@ export function upstreamEnded(connection: Connection): void {
   if (upstream.broken) return
   upstream.ended = true
   if (connection.state !== State.relaying) return
-  if (unused(connection) && tryNextTarget(connection, "closed before the first byte")) return
+  if (unused(connection)) {
+    connection.dial?.wasted()
+    if (tryNextTarget(connection, "closed before the first byte")) return
+  }
   noteFirstEnd(connection, "upstream-closed", "upstream")
   passEnd(upstream)
 }
@@ -137,7 +140,10 @@ export function sideClosed(side: Side, error: Error | undefined): void {
   const reset = error !== undefined || side.broken
   if (!reset && connection.state === State.relaying) return endedByClose(connection, side, isClient)
   if (connection.state === State.relaying) {
-    if (!isClient && unused(connection) && tryNextTarget(connection, "reset before the first byte")) return
+    if (!isClient && side.received === 0) {
+      connection.dial?.wasted()
+      if (unused(connection) && tryNextTarget(connection, "reset before the first byte")) return
+    }
     return passReset(connection, side, isClient)
   }
   if (connection.state === State.resetting) return connection.finish(connection.closeReason!, connection.closedBy)

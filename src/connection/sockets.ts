@@ -94,6 +94,7 @@ export const upstreamHandlers = {
       // A server may speak before its socket was reported writable.
       if (connection.dial?.spoke(side, chunk) !== true) return
     }
+    if (side.received === 0) connection.dial?.heard()
     side.received += chunk.length
     connection.activeAt = connection.path.wheel.now
     if (connection.state === State.relaying) relay(side, chunk)

@@ -211,12 +211,14 @@ function policyText(policy: NonNullable<Summary["policy"]>, paint: Paint): strin
   return `${safe(policy.file)} ${decision}${policy.reason === null ? "" : ` "${safe(policy.reason)}"`}`
 }
 
-function upstreamText(upstream: NonNullable<Summary["upstream"]>): string {
+function upstreamText({ pool, target, address, attempts, error }: NonNullable<Summary["upstream"]>): string {
   const details = []
-  if (upstream.address !== null && !upstream.target.endsWith(upstream.address)) details.push(safe(upstream.address))
-  if (upstream.error !== null) details.push(safe(upstream.error))
-  if (upstream.attempts > 1) details.push(`attempt ${upstream.attempts}`)
-  return `${safe(upstream.target)}${details.length === 0 ? "" : ` (${details.join(", ")})`}`
+  if (pool !== null && target !== null) details.push(`of ${safe(pool)}`)
+  if (address !== null && target?.endsWith(address) !== true) details.push(safe(address))
+  if (error !== null) details.push(safe(error))
+  if (attempts > 1) details.push(`attempt ${attempts}`)
+  const name = target === null ? `pool ${safe(pool ?? "?")}` : safe(target)
+  return `${name}${details.length === 0 ? "" : ` (${details.join(", ")})`}`
 }
 
 function logsText(logs: readonly Record<string, unknown>[]): string {

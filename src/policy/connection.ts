@@ -168,9 +168,13 @@ export interface Summary {
     readonly decision: "route" | "deny" | "respond" | null
     readonly reason: string | null
   } | null
-  /** The target that was reached, or tried last. `error` says why the last attempt failed. */
+  /**
+   * The target that was reached, or tried last, and the pool that it was picked from; `target` is `null` where there was
+   * none to try. `error` says why the last attempt failed.
+   */
   readonly upstream: {
-    readonly target: string
+    readonly pool: string | null
+    readonly target: string | null
     readonly address: string | null
     readonly attempts: number
     readonly error: string | null

@@ -31,12 +31,18 @@ export interface RouteOptions {
   readonly retries?: number
   /** For `tls://` targets. */
   readonly tls?: UpstreamTls
+  /** For a pool that balances by `hash`: equal keys lead to the same target. At most 1 KiB. @default what the pool's `hashOn` says */
+  readonly key?: string
 }
 
 /** Relay the connection to the first target that answers. */
 export interface Route {
   readonly action: "route"
+  /** Empty where there is a pool. */
   readonly targets: readonly WeightedTarget[]
+  /** Name of the pool that picks the target. */
+  readonly pool?: string
+  readonly key?: string
   readonly connectTimeout?: number
   readonly idleTimeout?: number
   readonly maxDuration?: number
@@ -104,7 +110,7 @@ export type Answer = Decision | Next
 export const next: Next = Object.freeze({ action: "next" })
 
 const POOL_NAME = /^[a-z][a-z0-9-]*$/
-const ROUTE_OPTIONS = ["connectTimeout", "idleTimeout", "maxDuration", "retries", "tls"] as const
+const ROUTE_OPTIONS = ["connectTimeout", "idleTimeout", "maxDuration", "retries", "tls", "key"] as const
 const DENY_OPTIONS = ["reset", "delay", "inBand"] as const
 const RESPOND_OPTIONS = ["delay"] as const
 
@@ -114,6 +120,8 @@ const MOST_TARGETS = 64
 const HEAVIEST = 1_000_000
 /** 1 KiB: a reason is a line in a log. */
 const LONGEST_REASON = 1024
+/** 1 KiB: a key is a name or a number; every connection is hashed by it. */
+const LONGEST_KEY = 1024
 
 /** Decisions that our constructors made: these need no second check. */
 const made = new WeakSet<object>()
@@ -123,7 +131,7 @@ const CACHED_ROUTES = 10_000
 const routes = new Map<string, RouteBuilder>()
 
 /**
- * Relays to a target, or to the first of several that can be reached.
+ * Relays to a target, to the first of several that can be reached, or to a target that a pool picks: `route("db")`.
  *
  * A target is `tcp://host:port`, `tls://host:port` (encrypted by the gateway) or `unix:/path`. Without weights the targets are tried in order; with any weight the
  * first is picked smoothly by weight and the others are the fallbacks, heaviest first.
@@ -164,12 +172,17 @@ function build(
     throw new DecisionInvalid(`retries: expected a whole number from 0, found ${describe(retries)}`)
   }
   const tls = options?.tls === undefined ? undefined : checkUpstreamTls(options.tls)
-  const targets = list.map(target)
-  if (tls !== undefined && !targets.some(({ url }) => url.startsWith("tls:")))
+  const pool = list.length === 1 && typeof list[0] === "string" && POOL_NAME.test(list[0]) ? list[0] : undefined
+  const targets = pool === undefined ? list.map(target) : []
+  // The targets of a pool are known when it is asked.
+  if (tls !== undefined && pool === undefined && !targets.some(({ url }) => url.startsWith("tls:")))
     throw new DecisionInvalid("route: tls has no effect: none of the targets is tls://host:port")
+  const key = checkKey(options?.key, pool)
   const decision = {
     action: "route" as const,
     targets: Object.freeze(targets),
+    ...(pool === undefined ? {} : { pool }),
+    ...(key === undefined ? {} : { key }),
     ...timeouts,
     ...(retries === undefined ? {} : { retries }),
     ...(tls === undefined ? {} : { tls }),
@@ -201,10 +214,21 @@ function target(entry: unknown): WeightedTarget {
   return Object.freeze({ url: targetUrl(url), weight })
 }
 
+function checkKey(key: unknown, pool: string | undefined): string | undefined {
+  if (key === undefined) return undefined
+  if (pool === undefined) throw new DecisionInvalid("route: key has no effect without a pool")
+  if (typeof key === "string" && key.length <= LONGEST_KEY) return key
+  throw new DecisionInvalid(
+    typeof key === "string"
+      ? `route: key: ${key.length} characters; at most ${LONGEST_KEY}`
+      : `route: key: expected a text, found ${describe(key)}`,
+  )
+}
+
 function targetUrl(text: string): string {
   if (POOL_NAME.test(text))
     throw new DecisionInvalid(
-      `there is no pool ${JSON.stringify(text)}; did you mean ${JSON.stringify(`tcp://${text}:PORT`)}?`,
+      `${JSON.stringify(text)} in a list of targets: a pool stands alone, as in route(${JSON.stringify(text)}); did you mean ${JSON.stringify(`tcp://${text}:PORT`)}?`,
     )
   return parseTarget(text).url
 }
@@ -288,9 +312,9 @@ export function checkAnswer(value: unknown): Answer {
       case "next":
         return next
       case "route": {
-        const { targets, otherwise, ...options } = rest
+        const { targets, pool, otherwise, ...options } = rest
         return build(
-          targets as WeightedTarget[],
+          (pool === undefined ? targets : poolOf(pool, targets)) as WeightedTarget[],
           options as RouteOptions,
           otherwise === undefined ? undefined : checkDecision(otherwise, "otherwise"),
         )
@@ -310,4 +334,13 @@ export function checkAnswer(value: unknown): Answer {
       ? "on_tcp_connect returned nothing; write `return next`"
       : `on_tcp_connect returned ${describe(value)}; expected route(...), deny(...), respond(...) or next`,
   )
+}
+
+/** Data that names a pool names nothing else. */
+function poolOf(pool: unknown, targets: unknown): unknown[] {
+  if (typeof pool !== "string" || !POOL_NAME.test(pool))
+    throw new DecisionInvalid(`route: pool: expected a name like "db", found ${describe(pool)}`)
+  if (targets !== undefined && !(Array.isArray(targets) && targets.length === 0))
+    throw new DecisionInvalid("route: pool and targets exclude each other")
+  return [pool]
 }

@@ -1,6 +1,8 @@
 // One target of a pool over time: an address that can be dialled, and everything that is known of it. A plain object:
 // picks read it on every connection.
 import type { Target } from "../policy/target.ts"
+import type { Breaker } from "./breaker.ts"
+import { newStreak } from "./ejection.ts"
 
 /** What a member is made of; comes anew with every configuration and every answer of the DNS. */
 export interface MemberFacts {
@@ -35,6 +37,10 @@ export class Member {
   problem: string | undefined = undefined
   /** Until when it is out by its failures; 0 when it is not. On the clock of `performance.now()`, like all times here. */
   ejectedUntil = 0
+  readonly streak = newStreak()
+  breaker: Breaker | undefined = undefined
+  /** Its breaker lets one attempt try, and that is under way. */
+  trying = false
   /** No longer in the pool: it only drains. */
   removed = false
   /** Slow start: when it began and ends; equal when there is none. */
@@ -57,7 +63,7 @@ export class Member {
 
   /** Whether it takes one more connection. */
   get hasRoom(): boolean {
-    return this.active < this.maxConnections
+    return this.active < this.maxConnections && !this.trying
   }
 
   /** The weight that counts now. */

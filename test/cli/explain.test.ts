@@ -130,10 +130,10 @@ test.concurrent("a folder with a bad policy is not explained: the gateway would 
 })
 
 test.concurrent("a decision that cannot be made, in tail position, has the place of on_tcp_connect", async () => {
-  const text = `import { route } from "tidegate"\nexport const listen = "tcp://:1"\nexport const on_tcp_connect = () => route("db")\n`
+  const text = `import { route } from "tidegate"\nexport const listen = "tcp://:1"\nexport const on_tcp_connect = () => route("db:5432")\n`
   await using dir = await folder({ "a.ts": text })
   const { stdout } = await tidegate(["explain", "--from", "10.0.0.1", "--to", "tcp://:1", dir.path])
-  expect(stdout).toMatch(/a\.ts failed at .*a\.ts:3:14: there is no pool "db"/)
+  expect(stdout).toMatch(/a\.ts failed at .*a\.ts:3:14: target "db:5432": expected/)
 })
 
 const encrypted = {

@@ -37,6 +37,7 @@ describe("targets", () => {
     using gate = gateway(() => route([dead, first.url, second.url]))
     expect(await ask(gate.port)).toBe("first")
     expect((await gate.ended(1))[0]!.upstream).toEqual({
+      pool: null,
       target: first.url,
       address: first.url.slice(6),
       attempts: 2,
@@ -110,7 +111,13 @@ describe("targets", () => {
       using client = await connect(gate.port, { first: "abc" })
       client.end()
       expect(await client.text()).toBe("cba")
-      expect((await gate.ended(1))[0]!.upstream).toEqual({ target: up.url, address: null, attempts: 2, error: null })
+      expect((await gate.ended(1))[0]!.upstream).toEqual({
+        pool: null,
+        target: up.url,
+        address: null,
+        attempts: 2,
+        error: null,
+      })
     } finally {
       rmSync(folder, { recursive: true })
     }
@@ -128,6 +135,7 @@ describe("an upstream that closes before a byte", () => {
     client.end()
     works.accepted[0]!.end()
     expect((await gate.ended(1))[0]!.upstream).toEqual({
+      pool: null,
       target: works.url,
       address: works.url.slice(6),
       attempts: 3,
@@ -275,6 +283,7 @@ describe("a name", () => {
     expect(await ask(gate.port)).toBe("up")
     expect(performance.now() - started).toBeLessThan(200)
     expect((await gate.ended(1))[0]!.upstream).toEqual({
+      pool: null,
       target: `tcp://db.internal:${up.port}`,
       address: `127.0.0.3:${up.port}`,
       attempts: 1,
@@ -308,6 +317,7 @@ describe("a name", () => {
     using alone = gateway(() => route("tcp://nowhere.internal:1"), {}, resolver({}))
     expect(await ask(alone.port)).toBe("")
     expect((await alone.ended(1))[0]!.upstream).toEqual({
+      pool: null,
       target: "tcp://nowhere.internal:1",
       address: null,
       attempts: 1,
@@ -344,6 +354,7 @@ describe("refused unless allowed", () => {
     using gate = gateway(() => route(target))
     expect(await ask(gate.port)).toBe("")
     expect((await gate.ended(1))[0]!.upstream).toEqual({
+      pool: null,
       target,
       address: target.slice(6),
       attempts: 1,

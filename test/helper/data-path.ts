@@ -94,6 +94,7 @@ export function gateway(
       enter: () => undefined,
       leave: () => undefined,
       resolve: (host) => Promise.reject(new Error(`no names in this test: ${host}`)),
+      pools: { find: () => undefined, names: () => [] },
       ownAddress: (ip, port) => listeners.ownAddress(ip, port),
       ownPath: (file) => listeners.ownPath(file),
       certificates: () => [],

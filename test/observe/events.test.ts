@@ -157,7 +157,7 @@ test("a readable line of a denied, a failed and an unreached connection says why
   expect(
     text({
       policy: null,
-      upstream: { target: "tcp://db:1", address: null, attempts: 3, error: "ENOTFOUND" },
+      upstream: { pool: null, target: "tcp://db:1", address: null, attempts: 3, error: "ENOTFOUND" },
       close: { reason: "dial-failed", by: "gateway" },
     }),
   ).toEqual([

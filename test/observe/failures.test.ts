@@ -55,13 +55,13 @@ test("a failure is logged once per version and place with its position, and coun
 
 test("a call in tail position leaves no line on the stack: the failure has the place of on_tcp_connect", async () => {
   await using folder = new PolicyFolder({
-    "a.ts": `import { route } from "tidegate"\nexport const listen = "tcp://:7000"\nexport function on_tcp_connect() {\n  return route("db")\n}`,
+    "a.ts": `import { route } from "tidegate"\nexport const listen = "tcp://:7000"\nexport function on_tcp_connect() {\n  return route("db:5432")\n}`,
   })
   const loader = folder.loader()
   const { failures, lines } = said((error, asked) => loader.attribute(error, asked))
   const asked = await failing(loader, failures)
   expect(lines).toEqual([
-    expect.stringContaining(`error ${folder.at("a.ts")}:3:17: DecisionInvalid: there is no pool "db"`),
+    expect.stringContaining(`error ${folder.at("a.ts")}:3:17: TargetInvalid: target "db:5432": expected`),
   ])
   // What else goes wrong there is not the same, although it has the same place.
   failures.policyFailed(asked, new Error("on_tcp_connect returned nothing"))

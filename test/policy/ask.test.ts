@@ -113,7 +113,7 @@ describe("failures", () => {
     ["a Promise of nothing", async () => undefined, "on_tcp_connect returned nothing; write `return next`"],
     ["an Effect of nothing", () => Effect.void, "on_tcp_connect returned nothing; write `return next`"],
     ["no decision", () => true, /returned true/],
-    ["a bad decision", () => ({ action: "route", targets: [{ url: "db" }] }), /there is no pool "db"/],
+    ["a bad decision", () => ({ action: "route", targets: [{ url: "db" }] }), /"db" in a list of targets/],
   ])("%s is policy-failed", async (_, connect, message) => {
     const failed = await outcome(connect)
     expect(failed).toMatchObject({ kind: "failed", file: "0.ts", reason: "policy-failed" })

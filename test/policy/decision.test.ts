@@ -65,8 +65,34 @@ group("route", () => {
     })
   })
 
+  test("may name a pool, alone, with a key to balance by", () => {
+    expect(route("db")).toEqual({ action: "route", targets: [], pool: "db" })
+    expect(route(["db-1"], { key: "user-7", retries: 1 })).toEqual({
+      action: "route",
+      targets: [],
+      pool: "db-1",
+      key: "user-7",
+      retries: 1,
+    })
+    expect(route("db")).toBe(route("db"))
+    // What its targets are is known when it is asked.
+    expect(route("db", { tls: { sni: "db" } }).tls).toEqual({ sni: "db" })
+    expect(checkAnswer(JSON.parse(JSON.stringify(route("db", { key: "k" }))))).toEqual(route("db", { key: "k" }))
+  })
+
   test.each([
-    ["db", {}, DecisionInvalid, 'did you mean "tcp://db:PORT"?'],
+    [{ action: "route", pool: "tcp://a:1" }, "pool: expected a name"],
+    [{ action: "route", pool: "db", targets: [{ url: "tcp://a:1" }] }, "pool and targets exclude each other"],
+  ])("%j is no decision", (data, message) => {
+    expect(() => checkAnswer(data)).toThrow(message)
+  })
+
+  test.each([
+    [["db", "tcp://a:1"], {}, DecisionInvalid, 'a pool stands alone, as in route("db"); did you mean "tcp://db:PORT"?'],
+    [[{ url: "db" }], {}, DecisionInvalid, "a pool stands alone"],
+    ["tcp://db:5432", { key: "k" }, DecisionInvalid, "key has no effect without a pool"],
+    ["db", { key: 5 }, DecisionInvalid, "key: expected a text, found 5"],
+    ["db", { key: "k".repeat(1025) }, DecisionInvalid, "at most 1024"],
     ["db:5432", {}, TargetInvalid, 'did you mean "tcp://db:5432"?'],
     ["tls://db:5432", { tls: { sin: "db" } }, TerminateInvalid, 'did you mean "sni"?'],
     ["tls://db:5432", { tls: true }, TerminateInvalid, "expected options, found true"],
