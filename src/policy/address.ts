@@ -10,6 +10,9 @@ export interface Ip {
   readonly d: number
 }
 
+const DOT = 46
+const COLON = 58
+
 export function ipv4(a: number): Ip {
   return { family: "IPv4", a: a >>> 0, b: 0, c: 0, d: 0 }
 }
@@ -43,38 +46,63 @@ export function parseIpv4(text: string): number | undefined {
   return parts === 4 ? address : undefined
 }
 
+/** The groups of the address that is being read: one at a time is, and a list has millions. */
+const groups = new Uint16Array(8)
+
 /** Reads the text forms of RFC 4291 section 2.2, without brackets and without a zone. */
 export function parseIpv6(text: string): Ip | undefined {
-  if (text.length < 2 || text.length > 45) return undefined
-  const halves = text.split("::")
-  if (halves.length > 2) return undefined
-  const head = groups(halves[0]!, halves.length === 1)
-  if (head === undefined) return undefined
-  let words = head
-  if (halves.length === 2) {
-    const tail = groups(halves[1]!, true)
-    if (tail === undefined || head.length + tail.length > 7) return undefined
-    words = [...head, ...Array.from({ length: 8 - head.length - tail.length }, () => 0), ...tail]
+  const length = text.length
+  if (length < 2 || length > 45) return undefined
+  let count = 0
+  /** How many groups stand before "::". */
+  let gap = -1
+  let at = 0
+  if (text.startsWith("::")) {
+    gap = 0
+    at = 2
   }
-  if (words.length !== 8) return undefined
-  const word = (i: number) => ((words[i]! << 16) | words[i + 1]!) >>> 0
+  while (at < length) {
+    const start = at
+    let value = 0
+    let digit = 0
+    while (at < length && (digit = hexDigit(text.charCodeAt(at))) >= 0) {
+      value = value * 16 + digit
+      at++
+    }
+    if (at === start || count === 8) return undefined
+    const ended = at === length ? -1 : text.charCodeAt(at)
+    if (ended === DOT) {
+      const address = parseIpv4(text.slice(start))
+      if (address === undefined || count > 6) return undefined
+      groups[count++] = address >>> 16
+      groups[count++] = address & 0xffff
+      break
+    }
+    if (at - start > 4) return undefined
+    groups[count++] = value
+    if (ended < 0) break
+    if (ended !== COLON || ++at === length) return undefined
+    if (text.charCodeAt(at) !== COLON) continue
+    if (gap >= 0) return undefined
+    gap = count
+    at++
+  }
+  if (gap < 0 ? count !== 8 : count > 7) return undefined
+  if (gap >= 0) {
+    groups.copyWithin(8 - count + gap, gap, count)
+    groups.fill(0, gap, 8 - count + gap)
+  }
   return ipv6(word(0), word(2), word(4), word(6))
 }
 
-function groups(text: string, mayEndInIpv4: boolean): number[] | undefined {
-  if (text === "") return []
-  const words: number[] = []
-  const parts = text.split(":")
-  for (let i = 0; i < parts.length; i++) {
-    const part = parts[i]!
-    if (mayEndInIpv4 && i === parts.length - 1 && part.includes(".")) {
-      const address = parseIpv4(part)
-      if (address === undefined) return undefined
-      words.push(address >>> 16, address & 0xffff)
-    } else if (/^[0-9a-fA-F]{1,4}$/.test(part)) words.push(Number.parseInt(part, 16))
-    else return undefined
-  }
-  return words
+function word(group: number): number {
+  return ((groups[group]! << 16) | groups[group + 1]!) >>> 0
+}
+
+function hexDigit(code: number): number {
+  if (code >= 48 && code <= 57) return code - 48
+  const letter = code | 32
+  return letter >= 97 && letter <= 102 ? letter - 87 : -1
 }
 
 /** Reads an address literal of either family; `undefined` for anything else, a name or a zone included. */

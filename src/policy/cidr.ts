@@ -1,4 +1,5 @@
-// Sets of address ranges: compiled once into sorted, merged ranges, asked by binary search.
+// Sets of address ranges, made of texts and compiled once.
+import { TableBuilder, type AddressTable } from "./address-table.ts"
 import { parseIp, type Ip } from "./address.ts"
 import { describe } from "./describe.ts"
 
@@ -14,108 +15,68 @@ export interface CidrSet {
   contains(ip: Ip): boolean
 }
 
-interface Range {
-  readonly family: "IPv4" | "IPv6"
-  readonly low: readonly number[]
-  readonly high: readonly number[]
+/** The addresses that share their first bits with this one. */
+export interface Prefix {
+  readonly ip: Ip
+  readonly bits: number
 }
 
-/** Words per address in the tables below. */
-const WIDTH = { IPv4: 1, IPv6: 4 } as const
-
-class Ranges implements CidrSet {
+class CompiledCidrs implements CidrSet {
   readonly cidrs: readonly string[]
-  private readonly v4: Uint32Array
-  private readonly v6: Uint32Array
+  private readonly table: AddressTable
 
   constructor(texts: readonly string[]) {
-    const ranges = texts.map(parseCidr)
+    const builder = new TableBuilder()
+    for (const text of texts) {
+      const { bits, ip } = parseCidr(text)
+      builder.add(ip, bits)
+    }
     this.cidrs = texts
-    this.v4 = table(ranges, "IPv4")
-    this.v6 = table(ranges, "IPv6")
+    this.table = builder.table()
   }
 
   contains(ip: Ip): boolean {
-    return ip.family === "IPv4" ? this.containsV4(ip.a) : this.containsV6(ip)
-  }
-
-  private containsV4(address: number): boolean {
-    const table = this.v4
-    let low = 0
-    let high = table.length >> 1
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if (table[middle * 2]! > address) high = middle
-      else low = middle + 1
-    }
-    return low > 0 && table[low * 2 - 1]! >= address
-  }
-
-  private containsV6(ip: Ip): boolean {
-    const table = this.v6
-    let low = 0
-    let high = table.length >> 3
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if (compareAt(table, middle * 8, ip) > 0) high = middle
-      else low = middle + 1
-    }
-    return low > 0 && compareAt(table, low * 8 - 4, ip) >= 0
+    return this.table.contains(ip)
   }
 }
 
-function compareAt(table: Uint32Array, at: number, ip: Ip): number {
-  return table[at]! - ip.a || table[at + 1]! - ip.b || table[at + 2]! - ip.c || table[at + 3]! - ip.d
-}
-
-/** Reads `address/bits`, or an address alone (all bits). Host bits may be set and are ignored, as in nginx and HAProxy. */
-function parseCidr(text: string): Range {
-  const [address, bits, ...rest] = typeof text === "string" ? text.split("/") : []
-  const ip = address === undefined ? undefined : parseIp(address)
-  if (ip === undefined || rest.length > 0) {
-    throw new CidrInvalid(
-      `${describe(text)} is not a CIDR: expected an address and a prefix length, like "10.0.0.0/8" or "2001:db8::/32"`,
-    )
-  }
-  // A mapped address (::ffff:10.0.0.0/104) has become IPv4 already; its prefix counts from 96.
-  const mapped = ip.family === "IPv4" && address!.includes(":")
+/**
+ * Reads `address/bits`, or an address alone (all bits). Host bits may be set and are ignored, as in nginx and HAProxy.
+ * @throws CidrInvalid
+ */
+export function parseCidr(text: string): Prefix {
+  const slash = typeof text === "string" ? text.indexOf("/") : -1
+  const ip = typeof text === "string" ? parseIp(slash < 0 ? text : text.slice(0, slash)) : undefined
+  if (ip === undefined) throw notACidr(text)
   const width = ip.family === "IPv4" ? 32 : 128
-  const prefix = bits === undefined ? width : /^(0|[1-9][0-9]{0,2})$/.test(bits) ? Number(bits) - (mapped ? 96 : 0) : -1
-  if (prefix < 0 || prefix > width) {
-    throw new CidrInvalid(
-      `${describe(text)} is not a CIDR: the prefix length of an ${ip.family} address is ${mapped ? "96 to 128" : `0 to ${width}`}`,
-    )
-  }
-  const words = [ip.a, ip.b, ip.c, ip.d].slice(0, WIDTH[ip.family])
-  const masks = words.map((_, i) => mask(prefix - i * 32))
-  return {
-    family: ip.family,
-    low: words.map((word, i) => (word & masks[i]!) >>> 0),
-    high: words.map((word, i) => (word | ~masks[i]!) >>> 0),
-  }
+  if (slash < 0) return { ip, bits: width }
+  // A mapped address (::ffff:10.0.0.0/104) has become IPv4 already; its prefix counts from 96.
+  const mapped = width === 32 && text.lastIndexOf(":", slash) >= 0
+  const bits = prefixLength(text, slash + 1) - (mapped ? 96 : 0)
+  if (bits >= 0 && bits <= width) return { ip, bits }
+  if (text.includes("/", slash + 1)) throw notACidr(text)
+  throw new CidrInvalid(
+    `${describe(text)} is not a CIDR: the prefix length of an ${ip.family} address is ${mapped ? "96 to 128" : `0 to ${width}`}`,
+  )
 }
 
-function mask(bits: number): number {
-  if (bits <= 0) return 0
-  return bits >= 32 ? 0xffffffff : (0xffffffff << (32 - bits)) >>> 0
+function notACidr(text: string): CidrInvalid {
+  return new CidrInvalid(
+    `${describe(text)} is not a CIDR: expected an address and a prefix length, like "10.0.0.0/8" or "2001:db8::/32"`,
+  )
 }
 
-function compareWords(a: readonly number[], b: readonly number[]): number {
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return a[i]! - b[i]!
-  return 0
-}
-
-/** Sorted and merged: low words, high words, low words, high words, ... */
-function table(ranges: readonly Range[], family: Range["family"]): Uint32Array {
-  const sorted = ranges.filter((range) => range.family === family).sort((a, b) => compareWords(a.low, b.low))
-  const merged: { low: readonly number[]; high: readonly number[] }[] = []
-  for (const range of sorted) {
-    const last = merged.at(-1)
-    if (last !== undefined && compareWords(range.low, last.high) <= 0) {
-      if (compareWords(range.high, last.high) > 0) last.high = range.high
-    } else merged.push({ low: range.low, high: range.high })
+/** Decimal digits without leading zeros, to the end of the text; -1 for anything else. */
+function prefixLength(text: string, from: number): number {
+  const digits = text.length - from
+  if (digits < 1 || digits > 3 || (digits > 1 && text.charCodeAt(from) === 48)) return -1
+  let length = 0
+  for (let i = from; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - 48
+    if (digit < 0 || digit > 9) return -1
+    length = length * 10 + digit
   }
-  return Uint32Array.from(merged.flatMap((range) => [...range.low, ...range.high]))
+  return length
 }
 
 /**
@@ -124,7 +85,7 @@ function table(ranges: readonly Range[], family: Range["family"]): Uint32Array {
  * @throws CidrInvalid
  */
 export function cidrs(...texts: readonly (string | readonly string[])[]): CidrSet {
-  return new Ranges(texts.flat())
+  return new CompiledCidrs(texts.flat())
 }
 
 /** 1,000 different argument lists: `within("10.0.0.0/8")` is written in source, so more than that means they are computed. */

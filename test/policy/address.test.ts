@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test"
+import { isIPv6 } from "node:net"
 import {
   formatHostPort,
   formatIp,
@@ -108,6 +109,8 @@ describe("IPv6", () => {
     "::ffff:010.0.0.1",
     "1:2:3:4:5:6:7:1.2.3.4",
     " ::1",
+    "::1\0",
+    "1:2:3:4:5:6:7:8\0",
   ])("%p is not an address", (text) => {
     expect(parseIp(text)).toBeUndefined()
     expect(parseIpv6(text)).toBeUndefined()
@@ -146,6 +149,19 @@ test("arbitrary text is an address or is not, and never an error", () => {
     expect(parseIp(formatIp(ip))).toEqual(ip)
   }
   expect(read).toBeGreaterThan(100)
+})
+
+test("what is an IPv6 address, the platform's own parser says too", () => {
+  const { text } = random(6)
+  const pieces = ["0", "1", "ffff", "a", "1234", "12345", ":", ":", "::", "0:0:", "1:2:3:", "1.2.3.4", "256.1.1.1", "."]
+  let read = 0
+  for (let i = 0; i < 50_000; i++) {
+    const input = text(pieces, 8)
+    // Zones are no part of an address here.
+    expect([input, parseIpv6(input) !== undefined]).toEqual([input, isIPv6(input) && !input.includes("%")])
+    if (isIPv6(input)) read++
+  }
+  expect(read).toBeGreaterThan(1000)
 })
 
 test("IPv6 stands in brackets before a port", () => {
