@@ -11,7 +11,7 @@ import { expireLinger, letGo, lingered, proceed } from "./ending.ts"
 import { clientEnded, expireRelay, relay, relayDrained, sideClosed, upstreamEnded } from "./relay.ts"
 import type { Side } from "./side.ts"
 import { clientHandshaken } from "./terminate.ts"
-import { tlsError } from "./tls-error.ts"
+import { tlsError } from "../policy/tls-error.ts"
 
 /** Errors of TLS have OpenSSL's form; the socket closes by itself after them. */
 const OF_TLS = /^error:[0-9a-f]{8}:/i

@@ -20,7 +20,7 @@ import type { Connection } from "./connection.ts"
 import { linger } from "./ending.ts"
 import type { Side } from "./side.ts"
 import { ipOf } from "./socket-address.ts"
-import { tlsError } from "./tls-error.ts"
+import { tlsError } from "../policy/tls-error.ts"
 
 /** 60 seconds for the handshake once the hello is there: a person may have to type the PIN of a smart card. */
 const HANDSHAKE_DEADLINE = 60_000

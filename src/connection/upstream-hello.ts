@@ -7,7 +7,7 @@ import { startTls, tlsFacts } from "./bun-socket.ts"
 import type { Connection } from "./connection.ts"
 import type { Side } from "./side.ts"
 import { alpnWire, POSTGRES_ALPN } from "./alpn.ts"
-import { tlsError } from "./tls-error.ts"
+import { tlsError } from "../policy/tls-error.ts"
 
 /** SSLRequest (PostgreSQL protocol 3, "Message Formats"). */
 const SSL_REQUEST = Uint8Array.of(0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f)

@@ -1,5 +1,5 @@
 // What TLS says went wrong, in words that people read.
-import { readable } from "../policy/thrown.ts"
+import { readable } from "./thrown.ts"
 
 export interface TlsError {
   readonly text: string
