@@ -1,0 +1,232 @@
+// YAML 1.2, and JSON with it, to plain values that know where they stand. The only user of the npm library `yaml`; what a
+// text can make us do is bounded here, and what plain data has no place for is refused.
+import { Composer, isAlias, isMap, isScalar, isSeq, LineCounter, Parser, type CST, type Node, type Pair } from "yaml"
+import { didYouMean } from "../policy/suggest.ts"
+import { diagnostic, type Diagnostic, type Place } from "./diagnostic.ts"
+
+export interface YamlDocument {
+  /** `null`, booleans, numbers, texts, lists and objects of these. What an alias stands for is the same object again. */
+  readonly value: unknown
+  /**
+   * Where the value at this path stands, or its key; for a path that leads further than the document, as far as it goes.
+   */
+  place(path: readonly PropertyKey[], what?: "key" | "value"): Place
+}
+
+export interface YamlText {
+  /** None where there are problems. */
+  readonly documents: readonly YamlDocument[]
+  readonly problems: readonly Diagnostic[]
+}
+
+/** 1 MiB: what is written by hand has some kB. The worst text of that size takes the library 2.5 seconds, on the thread that serves. */
+export const LARGEST_YAML = 1024 * 1024
+/** 64: people stop at 10; the library goes down by recursion. */
+const DEEPEST = 64
+/** 250,000 values, those that stand behind aliases counted each time: a few aliases of aliases stand for billions. */
+const MOST_VALUES = 250_000
+/** 5: one slip makes many errors, and the first ones name it. */
+const MOST_PROBLEMS = 5
+/** What plain data is made of. The library knows others too: bytes, sets, points in time. */
+const TAGS = new Set(["str", "int", "float", "bool", "null", "map", "seq"].map((name) => `tag:yaml.org,2002:${name}`))
+
+/** @param path of the file, for the problems */
+export function readYaml(path: string, text: string): YamlText {
+  const bytes = Buffer.byteLength(text)
+  if (bytes > LARGEST_YAML) return refused(diagnostic({ path }, `${bytes} bytes; at most ${LARGEST_YAML}`))
+  const lines = new LineCounter()
+  const tokens = [...new Parser(lines.addNewLine).parse(text)]
+  const place: At = (offset) => {
+    const { col, line } = lines.linePos(Math.min(offset, text.length))
+    return { path, line: Math.max(line, 1), column: Math.max(col, 1) }
+  }
+  const problem: Complain = (offset, message, hint) => diagnostic(place(offset), message, hint, text)
+  const deep = tooDeep(tokens)
+  if (deep !== undefined) return refused(problem(deep, `values in values, more than ${DEEPEST} deep`))
+  // Whether keys are unique is found out below: the library compares each with each.
+  const options = { uniqueKeys: false, prettyErrors: false, logLevel: "silent", stringKeys: true } as const
+  const parsed = [...new Composer(options).compose(tokens)]
+  const problems = parsed.flatMap(({ directives, errors, warnings }) => [
+    ...[...errors, ...warnings].map(({ message, pos }) => problem(pos[0], message)),
+    ...(directives.yaml.explicit === true && directives.yaml.version !== "1.2"
+      ? [problem(Math.max(text.indexOf("%YAML"), 0), `YAML ${directives.yaml.version}: only YAML 1.2 is read`)]
+      : []),
+  ])
+  if (problems.length > 0) return { documents: [], problems: firstOfLines(problems) }
+  const reader = new Reader(problem)
+  try {
+    const documents = parsed.map(({ contents }): YamlDocument => {
+      const value = contents === null ? null : reader.read(contents)
+      return { value, place: (at, what) => place(offsetOf(contents, at, what ?? "value", reader.aliases)) }
+    })
+    return reader.problems.length > 0
+      ? { documents: [], problems: reader.problems.slice(0, MOST_PROBLEMS) }
+      : { documents, problems: [] }
+  } catch (error) {
+    if (error instanceof TooMuch) return refused(problem(error.offset, error.message, error.hint))
+    throw error
+  }
+}
+
+type At = (offset: number) => Place
+type Complain = (offset: number, message: string, hint?: string) => Diagnostic
+
+/** Reading on would not end. */
+class TooMuch extends Error {
+  readonly offset: number
+  readonly hint: string | undefined
+  constructor(offset: number, message: string, hint?: string) {
+    super(message)
+    this.offset = offset
+    this.hint = hint
+  }
+}
+
+interface Anchored {
+  readonly node: Node
+  readonly value: unknown
+  /** How many values it stands for. */
+  readonly size: number
+}
+
+/** Nodes to values. */
+class Reader {
+  readonly problems: Diagnostic[] = []
+  /** What each alias stands for. */
+  readonly aliases = new Map<Node, Node>()
+  private anchors = new Map<string, Anchored>()
+  private readonly complain: Complain
+  private count = 0
+
+  constructor(complain: Complain) {
+    this.complain = complain
+  }
+
+  /** The value of a whole document. */
+  read(contents: Node): unknown {
+    this.anchors = new Map()
+    return this.value(contents)
+  }
+
+  private value(node: Node): unknown {
+    const before = this.count
+    this.add(1, node)
+    if (isAlias(node)) return this.alias(node, node.source)
+    const value = this.own(node)
+    const { anchor } = node as { anchor?: string }
+    // Only from here on: an alias inside of what it names would have no end.
+    if (anchor !== undefined) this.anchors.set(anchor, { node, value, size: this.count - before })
+    return value
+  }
+
+  private own(node: Node): unknown {
+    const { tag } = node as { tag?: string }
+    // A lone "!" only says that a value is a text.
+    if (tag !== undefined && tag !== "!" && !TAGS.has(tag)) {
+      this.problems.push(this.complain(startOf(node), `the tag ${tag.replace("tag:yaml.org,2002:", "!!")} is not known here`))
+      return null
+    }
+    if (isScalar(node)) return node.value
+    if (isSeq<Node>(node)) return node.items.map((item) => this.value(item))
+    return isMap<Node, Node | null>(node) ? this.object(node.items) : null
+  }
+
+  private object(pairs: readonly Pair<Node, Node | null>[]): unknown {
+    const object: Record<string, unknown> = {}
+    const known = new Map<string, number>()
+    for (const { key, value } of pairs) {
+      const at = startOf(key)
+      const name = isScalar(key) ? String(key.value) : undefined
+      const problem = name === undefined ? "a name has to be a plain text" : this.nameProblem(name, known)
+      if (problem !== undefined) this.problems.push(this.complain(at, problem))
+      if (name === undefined || problem !== undefined) continue
+      known.set(name, at)
+      object[name] = value === null ? null : this.value(value)
+    }
+    return object
+  }
+
+  private nameProblem(name: string, known: ReadonlyMap<string, number>): string | undefined {
+    const first = known.get(name)
+    if (first !== undefined) return `${JSON.stringify(name)} stands here twice, first in line ${this.lineOf(first)}`
+    if (name === "<<") return 'merging with "<<" is not a part of YAML 1.2: write the options out'
+    return name === "__proto__" ? "__proto__ cannot be a name" : undefined
+  }
+
+  private lineOf(offset: number): number {
+    return this.complain(offset, "").line ?? 1
+  }
+
+  private alias(node: Node, name: string): unknown {
+    const anchored = this.anchors.get(name)
+    if (anchored === undefined) {
+      const known = didYouMean(name, this.anchors.keys())
+      this.problems.push(this.complain(startOf(node), `*${name} names nothing: there is no &${name} before it${known}`))
+      return null
+    }
+    this.aliases.set(node, anchored.node)
+    this.add(anchored.size - 1, node)
+    return anchored.value
+  }
+
+  private add(count: number, node: Node): void {
+    this.count += count
+    if (this.count > MOST_VALUES)
+      throw new TooMuch(startOf(node), `more than ${MOST_VALUES} values`, "what an alias stands for counts each time")
+  }
+}
+
+/** The offset of what lies too deep, found without recursion. */
+function tooDeep(tokens: readonly CST.Token[]): number | undefined {
+  const stack: { token: CST.Token; depth: number }[] = tokens.map((token) => ({ token, depth: 0 }))
+  for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
+    const { depth, token } = at
+    if (depth > DEEPEST) return token.offset
+    if (token.type === "document" && token.value !== undefined) stack.push({ token: token.value, depth })
+    if (!("items" in token)) continue
+    for (const item of token.items) {
+      for (const inner of [item.key, item.value]) {
+        if (inner !== undefined && inner !== null) stack.push({ token: inner, depth: depth + 1 })
+      }
+    }
+  }
+  return undefined
+}
+
+function offsetOf(
+  contents: Node | null,
+  path: readonly PropertyKey[],
+  what: "key" | "value",
+  aliases: ReadonlyMap<Node, Node>,
+): number {
+  let node: Node | null = contents
+  let offset = startOf(contents)
+  for (const [i, step] of path.entries()) {
+    if (isAlias(node)) node = aliases.get(node) ?? null
+    if (isMap<Node, Node | null>(node)) {
+      const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === String(step))
+      if (pair === undefined) break
+      node = pair.value
+      offset = i === path.length - 1 && what === "key" ? startOf(pair.key) : startOf(node ?? pair.key)
+    } else if (isSeq<Node>(node)) {
+      node = node.items[Number(step)] ?? null
+      if (node === null) break
+      offset = startOf(node)
+    } else break
+  }
+  return offset
+}
+
+function startOf(node: Node | null): number {
+  return node?.range?.[0] ?? 0
+}
+
+/** The first problem of each line, up to {@link MOST_PROBLEMS}. */
+function firstOfLines(problems: readonly Diagnostic[]): Diagnostic[] {
+  const lines = new Set<number | undefined>()
+  return problems.filter(({ line }) => lines.size < MOST_PROBLEMS && !lines.has(line) && lines.add(line))
+}
+
+function refused(problem: Diagnostic): YamlText {
+  return { documents: [], problems: [problem] }
+}
