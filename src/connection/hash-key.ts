@@ -9,5 +9,5 @@ export function hashFor({ hello, peer }: Connection, { key }: Route, { balance, 
   if (balance !== "hash") return 0
   if (key !== undefined) return hashText(key)
   if (hashOn === "sni") return hashText(hello?.sni ?? "")
-  return peer === undefined ? 0 : hashAddress(peer.a, peer.b, peer.c, peer.d)
+  return peer === undefined ? 0 : hashAddress(peer)
 }

@@ -28,7 +28,7 @@ export interface PoolExits {
 interface Group {
   readonly priority: number
   readonly balancer: Balancer
-  usable: readonly Member[]
+  readonly usable: readonly Member[]
 }
 
 export class Pool implements PoolFacts {
@@ -157,7 +157,10 @@ export class Pool implements PoolFacts {
     if (this.waiting.size > 0) this.serve()
   }
 
+  /** An attempt has connected, after so long. */
   measured(member: Member, milliseconds: number): void {
+    // It is better as far as that: others may try as well.
+    member.trying = false
     measured(member, milliseconds, performance.now())
   }
 
@@ -285,38 +288,35 @@ export class Pool implements PoolFacts {
   private rebuild(): void {
     const now = performance.now()
     const { breaker, health, panicThreshold } = this.spec
-    const groups = new Map<number, Member[]>()
-    let total = 0
+    const weighted: Member[] = []
     let good = 0
     for (const member of this.members.values()) {
       if (breaker !== undefined) member.breaker ??= new Breaker(breaker)
       // Nobody checks it any more.
       if (health === undefined) member.healthy = true
       if (member.weight === 0) continue
-      total++
+      weighted.push(member)
       if (isGood(member, now)) good++
     }
-    const panic = good < total * panicThreshold
-    for (const member of this.members.values()) {
-      if (member.weight === 0 || !(panic || isGood(member, now))) continue
-      const group = groups.get(member.priority)
-      if (group === undefined) groups.set(member.priority, [member])
-      else group.push(member)
+    const panic = good < weighted.length * panicThreshold
+    const groups: Group[] = []
+    for (const [priority, all] of Map.groupBy(weighted, (member) => member.priority)) {
+      const usable = panic ? all : all.filter((member) => isGood(member, now))
+      const balancer = this.balancerOf(priority)
+      balancer.update(usable, all)
+      if (usable.length > 0) groups.push({ priority, usable, balancer })
     }
-    this.groups = [...groups]
-      .sort(([a], [b]) => a - b)
-      .map(([priority, usable]) => ({ priority, usable, balancer: this.balancerOf(priority, usable) }))
+    this.groups = groups.sort((a, b) => a.priority - b.priority)
     this.wakeUp(now)
     if (this.waiting.size > 0) this.serve()
   }
 
-  private balancerOf(priority: number, usable: readonly Member[]): Balancer {
+  private balancerOf(priority: number): Balancer {
     let balancer = this.balancers.get(priority)
     if (balancer === undefined) {
       balancer = balancerFor(this.spec.balance)
       this.balancers.set(priority, balancer)
     }
-    balancer.update(usable)
     return balancer
   }
 
