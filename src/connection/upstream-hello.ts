@@ -1,17 +1,23 @@
 // What goes before the relay once an upstream is connected: PostgreSQL's request for TLS and its answer, then the TLS
 // handshake. Each step either leads to the next, or the attempt has failed and another target may do.
-import { checkServerIdentity, type PeerCertificate } from "node:tls"
 import type { Target } from "../policy/target.ts"
 import { readable } from "../policy/thrown.ts"
+import {
+  expectedName,
+  handshakeProblem,
+  isVerdict,
+  misnamed,
+  nameProblem,
+  requestedName,
+  type HandshakeError,
+} from "../upstream/certificate.ts"
 import { startTls, tlsFacts } from "./bun-socket.ts"
 import type { Connection } from "./connection.ts"
 import type { Side } from "./side.ts"
 import { alpnWire, POSTGRES_ALPN } from "./alpn.ts"
-import { tlsError } from "../policy/tls-error.ts"
 
 /** SSLRequest (PostgreSQL protocol 3, "Message Formats"). */
 const SSL_REQUEST = Uint8Array.of(0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f)
-type Failure = (Error & { code?: string }) | null
 const ACCEPTED = 0x53
 const REFUSED = 0x4e
 
@@ -68,31 +74,23 @@ export class UpstreamHello {
 
   handshaken(ok: boolean, error: Error | null): void {
     const facts = tlsFacts(this.side.socket!)
-    const doubt = (error ?? facts.getAuthorizationError()) as Failure
+    const doubt: HandshakeError = error ?? facts.getAuthorizationError()
     if (this.connection.route?.tls?.insecureSkipVerify === true) {
-      // What is said about the certificate is said once keys are agreed on.
-      return ok || !NO_VERDICT.has(doubt?.code) ? this.outcome.ready(this.side) : this.fail(told(doubt))
+      return ok || isVerdict(doubt) ? this.outcome.ready(this.side) : this.fail(handshakeProblem(doubt))
     }
     // Bun looks for a name once everything else is right: for `localhost` where there is no server name.
     const isNamed = doubt?.code !== "ERR_TLS_CERT_ALTNAME_INVALID"
-    if (isNamed && !(ok && facts.authorized)) return this.fail(told(doubt))
+    if (isNamed && !(ok && facts.authorized)) return this.fail(handshakeProblem(doubt))
     const certificate = facts.getPeerCertificate()
-    if ((!isNamed && this.serverName !== undefined) || checkServerIdentity(this.name, certificate) !== undefined)
-      return this.fail(`TLS: the certificate is not for ${this.name}: ${namesOf(certificate)}`)
+    const name = expectedName(this.target, this.connection.route?.tls)
+    const problem =
+      !isNamed && this.serverName !== undefined ? misnamed(name, certificate) : nameProblem(name, certificate)
+    if (problem !== undefined) return this.fail(`TLS: ${problem}`)
     this.outcome.ready(this.side)
   }
 
-  /** The name that the certificate has to have. */
-  private get name(): string {
-    return this.connection.route?.tls?.sni ?? (this.target.kind === "unix" ? "localhost" : this.target.host)
-  }
-
-  /** What is asked for; there is no asking for an address (RFC 6066 section 3). */
   private get serverName(): string | undefined {
-    const { connection, target } = this
-    const sni =
-      connection.route?.tls?.sni ?? (target.kind === "tls" && target.ip === undefined ? target.host : undefined)
-    return sni?.replace(/\.$/, "")
+    return requestedName(this.target, this.connection.route?.tls)
   }
 
   private handshake(): void {
@@ -127,21 +125,4 @@ export class UpstreamHello {
 /** Whether the client's TLS goes through, and was asked for: the upstream has to be asked too. */
 function isRequested({ postgres, terminated }: Connection): boolean {
   return postgres?.kind === "ssl-request" && terminated === undefined
-}
-
-/** 200 characters of names: a certificate has up to thousands. */
-const LONGEST_NAMES = 200
-
-function namesOf({ subjectaltname }: PeerCertificate): string {
-  if (subjectaltname === undefined) return "it has no names"
-  const cut = subjectaltname.length > LONGEST_NAMES
-  return `it has ${subjectaltname.slice(0, LONGEST_NAMES)}${cut ? "..." : ""}`
-}
-
-/** Codes that say less than the text; the others are verdicts about the certificate. */
-const NO_VERDICT: ReadonlySet<string | undefined> = new Set([undefined, "EPROTO", "ECONNRESET"])
-
-function told(error: Failure): string {
-  const { text } = tlsError(error)
-  return NO_VERDICT.has(error?.code) ? `TLS: ${text}` : `TLS: ${error!.code}: ${text}`
 }
