@@ -2,6 +2,11 @@
 import type { Connection } from "./connection.ts"
 import type { Duration } from "./duration.ts"
 
+/** Thrown for a limit that does not make sense; the message says what was found and what is expected. */
+export class LimitInvalid extends Error {
+  override readonly name = "LimitInvalid"
+}
+
 /**
  * What is counted together. `client`: one address, for IPv6 one /64. `{ ipv4: 24, ipv6: 48 }`: one network of that prefix
  * length. `sni`: one server name. `all`: everything. A function: whatever it gives; `undefined` is not limited.
@@ -11,15 +16,28 @@ export type LimitKey = NamedKey | ((connection: Connection) => string | number |
 /** The keys that need no code. */
 export type NamedKey = "client" | "sni" | "all" | { readonly ipv4?: number; readonly ipv6?: number }
 
+/** A key that needs no code, with its defaults: `client` is a network of one IPv4 address or one IPv6 /64. */
+export type KeySpec = { readonly ipv4: number; readonly ipv6: number } | "sni" | "all"
+
+/** Tokens come back evenly, `limit` of them in `per`; a connection takes one. At most `limit + burst` pass in any `per`. */
 export interface RateLimitOptions<Key = NamedKey> {
   /** Connections per {@link per}. 1 to 1,000,000,000. */
   readonly limit: number
   /** 1 ms to 30 days. */
   readonly per: Duration
-  /** Connections that may come at once. @default `limit` */
+  /** Connections that may come at once: as many tokens there are at most, and at first. 1 to 1,000,000,000. @default `limit` */
   readonly burst?: number
   /** @default "client" */
   readonly key?: Key
+}
+
+/** The same with every default filled in. */
+export interface RateLimitSpec<Key = KeySpec> {
+  readonly limit: number
+  /** Milliseconds. */
+  readonly per: number
+  readonly burst: number
+  readonly key: Key
 }
 
 export interface ConcurrencyLimitOptions<Key = NamedKey> {
@@ -29,7 +47,16 @@ export interface ConcurrencyLimitOptions<Key = NamedKey> {
   readonly key?: Key
 }
 
-/** Bytes per second: a number, or `"512 KiB"`, `"1 MB"`, `"10 MiB/s"`. */
+/** The same with every default filled in. */
+export interface ConcurrencyLimitSpec<Key = KeySpec> {
+  readonly max: number
+  readonly key: Key
+}
+
+/**
+ * Bytes per second: a number, or `"512 KiB"`, `"1 MB"`, `"10 MiB/s"`. 1 KB is 1000 bytes, 1 KiB is 1024. 1 byte to
+ * 1 TB per second.
+ */
 export type ByteRate = number | string
 
 export interface BandwidthOptions {
@@ -45,5 +72,5 @@ export interface BandwidthOptions {
 export interface BandwidthSpec {
   readonly up: number | undefined
   readonly down: number | undefined
-  readonly key: NamedKey | undefined
+  readonly key: KeySpec | undefined
 }

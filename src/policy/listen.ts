@@ -3,14 +3,20 @@ import { formatHostPort, formatIp, parseIp } from "./address.ts"
 import { isHostName, normalPath, parsePort, splitHostPort, UNIX_PATH_BYTES } from "./target.ts"
 import { didYouMean, suggest } from "./suggest.ts"
 import { describe } from "./describe.ts"
+import { LimitInvalid } from "./limits.ts"
+import {
+  LISTENER_OPTIONS,
+  NO_SETTINGS,
+  readListenerOptions,
+  type ListenerOptions,
+  type ListenerSettings,
+} from "./listener-options.ts"
 
 /** The object form of `listen`: a URL and the options of that listener. */
-export interface ListenOptions {
+export interface ListenOptions extends ListenerOptions {
   readonly url: string
   /** The address to bind where the URL has a server name or nothing: `"10.0.0.5"`, `"::1"`, `"localhost"`. @default all addresses */
   readonly address?: string
-  /** Connections of this listener at one time; further clients wait in the backlog. 1 to 1,000,000. @default the gateway's own cap */
-  readonly maxConnections?: number
 }
 
 /** What `export const listen` may be. */
@@ -28,14 +34,13 @@ export type Bind =
 export type Scheme = "tcp" | "tls" | "postgres"
 
 /** One listener that a file names, and the server names that it serves there. */
-export interface ListenEntry {
+export interface ListenEntry extends ListenerSettings {
   /** The normalised URL: `tcp://127.0.0.1:9000`, `tcp://:9000`, `tls://*.example.com:443` or `unix:/run/x.sock`. */
   readonly url: string
   readonly scheme: Scheme
   /** The SNI pattern: a name or `*.name` in lower case without a trailing dot; `undefined` matches every hello. */
   readonly pattern: string | undefined
   readonly bind: Bind
-  readonly maxConnections: number | undefined
 }
 
 export class ListenInvalid extends Error {
@@ -44,7 +49,7 @@ export class ListenInvalid extends Error {
 
 /** 1,000 ports: a longer range is a slip, and each port is a descriptor. */
 export const WIDEST_RANGE = 1000
-const LISTEN_OPTIONS = ["url", "address", "maxConnections"] as const
+const LISTEN_OPTIONS: readonly string[] = ["url", "address", ...LISTENER_OPTIONS]
 /** Options of later versions: known, so that the message can say so. */
 const LATER_OPTIONS = ["proxyProtocol"] as const
 
@@ -78,7 +83,7 @@ export function identity(bind: Bind, file: string): string {
 }
 
 function parseEntry(value: unknown): ListenEntry[] {
-  if (typeof value === "string") return parseUrl(value, undefined, undefined)
+  if (typeof value === "string") return parseUrl(value, NO_SETTINGS, undefined)
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new ListenInvalid(
       `listen: expected a URL like "tcp://:5432", an object { url, ... } or a list of these, found ${describe(value)}`,
@@ -87,26 +92,36 @@ function parseEntry(value: unknown): ListenEntry[] {
   for (const name of Object.keys(value)) {
     if ((LATER_OPTIONS as readonly string[]).includes(name))
       throw new ListenInvalid(`listen: ${name} is not there yet in this version`)
-    if (!(LISTEN_OPTIONS as readonly string[]).includes(name)) {
+    if (!LISTEN_OPTIONS.includes(name)) {
       throw new ListenInvalid(`listen: there is no option ${JSON.stringify(name)}${didYouMean(name, LISTEN_OPTIONS)}`)
     }
   }
-  const { address, url, maxConnections } = value as { address?: unknown; url?: unknown; maxConnections?: unknown }
+  const { address, url, ...options } = value as { address?: unknown; url?: unknown }
   if (typeof url !== "string")
     throw new ListenInvalid(`listen: url: expected a URL like "tcp://:5432", found ${describe(url)}`)
-  if (
-    maxConnections !== undefined &&
-    !(Number.isInteger(maxConnections) && (maxConnections as number) >= 1 && (maxConnections as number) <= 1_000_000)
-  ) {
-    throw new ListenInvalid(
-      `listen ${JSON.stringify(url)}: maxConnections: expected a whole number from 1 to 1,000,000, found ${describe(maxConnections)}`,
-    )
-  }
+  const what = `listen ${JSON.stringify(url)}`
   if (address !== undefined && typeof address !== "string")
-    throw new ListenInvalid(
-      `listen ${JSON.stringify(url)}: address: expected an address like "10.0.0.5", found ${describe(address)}`,
-    )
-  return parseUrl(url, maxConnections as number | undefined, address)
+    throw new ListenInvalid(`${what}: address: expected an address like "10.0.0.5", found ${describe(address)}`)
+  const entries = parseUrl(url, settings(what, options), address)
+  if (entries[0]!.scheme === "tcp") refuseNameKeys(what, entries[0]!)
+  return entries
+}
+
+function settings(what: string, options: object): ListenerSettings {
+  try {
+    return readListenerOptions(what, options)
+  } catch (error) {
+    throw error instanceof LimitInvalid ? new ListenInvalid(error.message) : error
+  }
+}
+
+/** Where no hello is read there are no names to tell apart. */
+function refuseNameKeys(what: string, { rateLimit, concurrencyLimit, bandwidth }: ListenerSettings): void {
+  for (const [name, limit] of Object.entries({ rateLimit, concurrencyLimit, bandwidth }))
+    if (limit?.key === "sni")
+      throw new ListenInvalid(
+        `${what}: ${name}: key: "sni" needs a tls:// or postgres:// listener, which reads the name`,
+      )
 }
 
 const SCHEMES: readonly string[] = ["tcp", "tls", "postgres"] satisfies Scheme[]
@@ -118,10 +133,10 @@ function nearestScheme(scheme: string): string {
   return suggest(scheme, SCHEMES) ?? "tcp"
 }
 
-function parseUrl(url: string, maxConnections: number | undefined, address: string | undefined): ListenEntry[] {
+function parseUrl(url: string, settings: ListenerSettings, address: string | undefined): ListenEntry[] {
   if (url.startsWith("unix:")) {
     if (address !== undefined) throw invalid(url, "a socket path has no address")
-    return [unixEntry(url, maxConnections)]
+    return [unixEntry(url, settings)]
   }
   const match = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/i.exec(url)
   const scheme = match?.[1]!.toLowerCase()
@@ -156,7 +171,7 @@ function parseUrl(url: string, maxConnections: number | undefined, address: stri
       scheme: scheme as Scheme,
       pattern,
       bind: { kind: "tcp", address: host, port } as const,
-      maxConnections,
+      ...settings,
     })),
   )
 }
@@ -205,13 +220,13 @@ function parsePorts(url: string, text: string): number[] {
   return Array.from({ length: last - first + 1 }, (_, i) => first + i)
 }
 
-function unixEntry(url: string, maxConnections: number | undefined): ListenEntry {
+function unixEntry(url: string, settings: ListenerSettings): ListenEntry {
   const path = normalPath(url.slice(url.startsWith("unix://") ? 7 : 5))
   if (!path.startsWith("/") || path.endsWith("/") || path.includes("\0"))
     throw invalid(url, "expected an absolute path, like unix:/run/tidegate/db.sock")
   if (new TextEncoder().encode(path).length > UNIX_PATH_BYTES)
     throw invalid(url, `a socket path holds at most ${UNIX_PATH_BYTES} bytes`)
-  return { url: `unix:${path}`, scheme: "tcp", pattern: undefined, bind: { kind: "unix", path }, maxConnections }
+  return { url: `unix:${path}`, scheme: "tcp", pattern: undefined, bind: { kind: "unix", path }, ...settings }
 }
 
 function invalid(url: string, why: string): ListenInvalid {

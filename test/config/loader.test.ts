@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test"
 import { mkdirSync, rmSync, symlinkSync } from "node:fs"
 import { renderDiagnostic } from "../../src/config/diagnostic.ts"
+import { NO_SETTINGS } from "../../src/policy/listener-options.ts"
 import { random } from "../helper/random.ts"
 import { answer, plan, policy, PolicyFolder, problems, states, version } from "./policy-folder.ts"
 
@@ -58,7 +59,7 @@ test("a policy version says where it is from, and what it exports", async () => 
         scheme: "tcp",
         pattern: undefined,
         bind: { kind: "tcp", address: "127.0.0.1", port: 9000 },
-        maxConnections: undefined,
+        ...NO_SETTINGS,
       },
     ],
     deadline: 500,

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test"
 import { identity, ListenInvalid, parseListen, WIDEST_RANGE } from "../../src/policy/listen.ts"
+import { NO_SETTINGS } from "../../src/policy/listener-options.ts"
 import { random } from "../helper/random.ts"
 
-const tcp = { scheme: "tcp", pattern: undefined } as const
+const tcp = { scheme: "tcp", pattern: undefined, ...NO_SETTINGS } as const
 const urls = (value: unknown) => parseListen(value).map(({ url }) => url)
 
 describe("listen", () => {
@@ -57,8 +58,22 @@ describe("listen", () => {
       { ...tcp, url: "tcp://:9001", bind: { kind: "tcp", address: "*", port: 9001 }, maxConnections: 5 },
     ])
     expect(parseListen("unix:/run/x.sock")).toEqual([
-      { ...tcp, url: "unix:/run/x.sock", bind: { kind: "unix", path: "/run/x.sock" }, maxConnections: undefined },
+      { ...tcp, url: "unix:/run/x.sock", bind: { kind: "unix", path: "/run/x.sock" } },
     ])
+  })
+
+  test("limits are read with their defaults, and by server name where there is one", () => {
+    const [entry] = parseListen({
+      url: "tls://a.example:443",
+      rateLimit: { limit: 20, per: "1 minute", key: "sni" },
+      concurrencyLimit: { max: 5, key: { ipv4: 24 } },
+      bandwidth: { up: "1 MiB/s", key: "client" },
+    })
+    expect(entry).toMatchObject({
+      rateLimit: { limit: 20, per: 60_000, burst: 20, key: "sni" },
+      concurrencyLimit: { max: 5, key: { ipv4: 24, ipv6: 64 } },
+      bandwidth: { up: 1_048_576, down: undefined, key: { ipv4: 32, ipv6: 64 } },
+    })
   })
 
   test.each([
@@ -133,6 +148,18 @@ describe("listen", () => {
     [{}, "url: expected a URL"],
     [{ url: 5 }, "url: expected a URL"],
     [{ url: "tcp://:1", maxConection: 1 }, 'did you mean "maxConnections"?'],
+    [{ url: "tcp://:1", ratelimit: { limit: 1, per: "1s" } }, 'did you mean "rateLimit"?'],
+    [{ url: "tcp://:1", rateLimit: { limit: 0, per: "1s" } }, "rateLimit: limit: expected a whole number"],
+    [{ url: "tcp://:1", rateLimit: { limit: 1, per: "soon" } }, "rateLimit: per"],
+    [{ url: "tcp://:1", rateLimit: { limit: 1, per: "1s", key: () => "a" } }, "rateLimit: key: a function"],
+    [
+      { url: "tcp://:1", rateLimit: { limit: 1, per: "1s", key: "sni" } },
+      '"sni" needs a tls:// or postgres:// listener',
+    ],
+    [{ url: "unix:/run/x", concurrencyLimit: { max: 1, key: "sni" } }, '"sni" needs a tls:// or postgres:// listener'],
+    [{ url: "tcp://:1", concurrencyLimit: { maximum: 1 } }, "concurrencyLimit: there is no option"],
+    [{ url: "tcp://:1", bandwidth: {} }, "bandwidth: expected up, down or both"],
+    [{ url: "tcp://:1", bandwidth: { up: "10 Mbit/s" } }, "bandwidth: up"],
     [{ url: "tcp://:1", proxyProtocol: true }, "not there yet"],
     [{ url: "tcp://:1", maxConnections: 0 }, "from 1 to 1,000,000"],
     [{ url: "tcp://:1", maxConnections: 1.5 }, "from 1 to 1,000,000"],
