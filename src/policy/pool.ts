@@ -29,16 +29,32 @@ export type Balance = "round-robin" | "least-connections" | "random-two" | "hash
 
 export type HealthCheckKind = "tcp" | "tls" | "postgres" | "redis" | "mysql" | "http"
 
-/** What a check says and expects to hear. */
+/**
+ * What a check says and expects to hear. `"tcp"` connects; `"tls"` completes a handshake with a certificate that is
+ * verified as connections to `tls://` targets verify it, also where a `tcp://` target's TLS passes through. The others
+ * speak a protocol, and see through a server that accepts connections and does nothing else.
+ */
 export type HealthCheck =
   | HealthCheckKind
-  /** Bytes as text, with the escapes of JavaScript strings; `send` is empty where the server speaks first. */
+  /**
+   * Sends one and waits for the other, anywhere in the first 16 KiB. Bytes as text: `"\xff"` is one byte, and so is every
+   * character up to U+00FF as long as there is none above, where the text is UTF-8. `send` is left out where the server
+   * speaks first.
+   */
   | { readonly send?: string; readonly expect: string }
-  /** @default path "/", status 200 to 399, host that of the target */
+  /** GET, as HTTP/1.1. @default path "/", host and port of the target, status 200 to 399 */
   | { readonly http: { readonly path?: string; readonly host?: string; readonly status?: readonly number[] } }
+  /**
+   * As pg_isready: whoever answers is healthy, except that it is starting up. Never sends a password. Where the server
+   * asks for none, a user that exists keeps its log quiet. @default user "tidegate", database as the user
+   */
   | { readonly postgres: { readonly user?: string; readonly database?: string } }
-  /** `role`: only a server that has it is healthy. */
+  /** PING. `role`: only a server that has it is healthy; a server with a password tells it for that only. */
   | { readonly redis: { readonly password?: string; readonly role?: "master" | "slave" } }
+  /**
+   * Tries to log in without a password, so that the server does not count an interrupted connect and block this host in
+   * the end. Both answers are healthy; a user without password and privileges keeps its log quiet. @default "tidegate"
+   */
   | { readonly mysql: { readonly user?: string } }
 
 export interface Health {
@@ -54,8 +70,10 @@ export interface Health {
   readonly rise?: number
   /** Bad checks in a row that make it unhealthy. 1 to 100. @default 3 */
   readonly fall?: number
-  /** Check this port instead of the target's own. */
+  /** Check this port instead of the target's own. Nothing for `unix:` targets. */
   readonly port?: number
+  /** Check inside TLS, verified. @default for `tls://` targets, unless `port` is given */
+  readonly tls?: boolean
 }
 
 /** What connections themselves say of a target: refused, timed out, or reset before the first byte. */
@@ -157,6 +175,8 @@ export interface HealthSpec {
   readonly rise: number
   readonly fall: number
   readonly port: number | undefined
+  /** `undefined`: as the target, unless there is a `port`. */
+  readonly tls?: boolean | undefined
 }
 
 export interface PoolSpec {
