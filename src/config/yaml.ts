@@ -46,22 +46,29 @@ export function readYaml(path: string, text: string): YamlText {
   // Whether keys are unique is found out below: the library compares each with each.
   const options = { uniqueKeys: false, prettyErrors: false, logLevel: "silent", stringKeys: true } as const
   const parsed = [...new Composer(options).compose(tokens)]
-  const problems = parsed.flatMap(({ directives, errors, warnings }) => [
-    ...[...errors, ...warnings].map(({ message, pos }) => problem(pos[0], message)),
+  const faults = parsed.flatMap(({ directives, errors, warnings }): Fault[] => [
+    ...[...errors, ...warnings].map(({ message, pos }) => ({ offset: pos[0], message })),
     ...(directives.yaml.explicit === true && directives.yaml.version !== "1.2"
-      ? [problem(Math.max(text.indexOf("%YAML"), 0), `YAML ${directives.yaml.version}: only YAML 1.2 is read`)]
+      ? [
+          {
+            offset: Math.max(text.indexOf("%YAML"), 0),
+            message: `YAML ${directives.yaml.version}: only YAML 1.2 is read`,
+          },
+        ]
       : []),
   ])
-  if (problems.length > 0) return { documents: [], problems: firstOfLines(problems) }
-  const reader = new Reader(problem)
+  if (faults.length > 0) {
+    const first = firstOfLines(faults, (offset) => place(offset).line)
+    return { documents: [], problems: first.map(({ message, offset }) => problem(offset, message)) }
+  }
+  const reader = new Reader((offset) => place(offset).line)
   try {
     const documents = parsed.map(({ contents }): YamlDocument => {
       const value = contents === null ? null : reader.read(contents)
       return { value, place: (at, what) => place(offsetOf(contents, at, what ?? "value", reader.aliases)) }
     })
-    return reader.problems.length > 0
-      ? { documents: [], problems: reader.problems.slice(0, MOST_PROBLEMS) }
-      : { documents, problems: [] }
+    const problems = reader.faults.slice(0, MOST_PROBLEMS).map(({ message, offset }) => problem(offset, message))
+    return { documents: problems.length > 0 ? [] : documents, problems }
   } catch (error) {
     if (error instanceof TooMuch) return refused(problem(error.offset, error.message, error.hint))
     throw error
@@ -70,6 +77,11 @@ export function readYaml(path: string, text: string): YamlText {
 
 type At = (offset: number) => Place
 type Complain = (offset: number, message: string, hint?: string) => Diagnostic
+
+interface Fault {
+  readonly offset: number
+  readonly message: string
+}
 
 /** Reading on would not end. */
 class TooMuch extends Error {
@@ -91,15 +103,15 @@ interface Anchored {
 
 /** Nodes to values. */
 class Reader {
-  readonly problems: Diagnostic[] = []
+  readonly faults: Fault[] = []
   /** What each alias stands for. */
   readonly aliases = new Map<Node, Node>()
   private anchors = new Map<string, Anchored>()
-  private readonly complain: Complain
+  private readonly lineOf: (offset: number) => number | undefined
   private count = 0
 
-  constructor(complain: Complain) {
-    this.complain = complain
+  constructor(lineOf: (offset: number) => number | undefined) {
+    this.lineOf = lineOf
   }
 
   /** The value of a whole document. */
@@ -123,7 +135,7 @@ class Reader {
     const { tag } = node as { tag?: string }
     // A lone "!" only says that a value is a text.
     if (tag !== undefined && tag !== "!" && !TAGS.has(tag)) {
-      this.problems.push(this.complain(startOf(node), `the tag ${tag.replace("tag:yaml.org,2002:", "!!")} is not known here`))
+      this.fault(startOf(node), `the tag ${tag.replace("tag:yaml.org,2002:", "!!")} is not known here`)
       return null
     }
     if (isScalar(node)) return node.value
@@ -138,7 +150,7 @@ class Reader {
       const at = startOf(key)
       const name = isScalar(key) ? String(key.value) : undefined
       const problem = name === undefined ? "a name has to be a plain text" : this.nameProblem(name, known)
-      if (problem !== undefined) this.problems.push(this.complain(at, problem))
+      if (problem !== undefined) this.fault(at, problem)
       if (name === undefined || problem !== undefined) continue
       known.set(name, at)
       object[name] = value === null ? null : this.value(value)
@@ -153,15 +165,15 @@ class Reader {
     return name === "__proto__" ? "__proto__ cannot be a name" : undefined
   }
 
-  private lineOf(offset: number): number {
-    return this.complain(offset, "").line ?? 1
+  private fault(offset: number, message: string): void {
+    this.faults.push({ offset, message })
   }
 
   private alias(node: Node, name: string): unknown {
     const anchored = this.anchors.get(name)
     if (anchored === undefined) {
-      const known = didYouMean(name, this.anchors.keys())
-      this.problems.push(this.complain(startOf(node), `*${name} names nothing: there is no &${name} before it${known}`))
+      const known = this.faults.length < MOST_PROBLEMS ? didYouMean(name, this.anchors.keys()) : ""
+      this.fault(startOf(node), `*${name} names nothing: there is no &${name} before it${known}`)
       return null
     }
     this.aliases.set(node, anchored.node)
@@ -221,10 +233,15 @@ function startOf(node: Node | null): number {
   return node?.range?.[0] ?? 0
 }
 
-/** The first problem of each line, up to {@link MOST_PROBLEMS}. */
-function firstOfLines(problems: readonly Diagnostic[]): Diagnostic[] {
-  const lines = new Set<number | undefined>()
-  return problems.filter(({ line }) => lines.size < MOST_PROBLEMS && !lines.has(line) && lines.add(line))
+/** The first fault of each line, up to {@link MOST_PROBLEMS}. */
+function firstOfLines(faults: readonly Fault[], lineOf: (offset: number) => number | undefined): Fault[] {
+  const lines = new Map<number | undefined, Fault>()
+  for (const fault of faults) {
+    const line = lineOf(fault.offset)
+    if (!lines.has(line)) lines.set(line, fault)
+    if (lines.size === MOST_PROBLEMS) break
+  }
+  return [...lines.values()]
 }
 
 function refused(problem: Diagnostic): YamlText {
