@@ -9,6 +9,8 @@ import { State, type Connection } from "./connection.ts"
 import { Side } from "./side.ts"
 import { UpstreamHello } from "./upstream-hello.ts"
 import { Listed, WAIT, type Attempts } from "../upstream/attempts.ts"
+import type { Lease } from "../upstream/lease.ts"
+import type { Member } from "../upstream/member.ts"
 import type { Pool } from "../upstream/pool.ts"
 import { hashFor } from "./hash-key.ts"
 import { settingsOf } from "./route-settings.ts"
@@ -34,6 +36,7 @@ export class Dial {
   readonly pool: Pool | undefined
   private readonly outcome: DialOutcome
   private readonly targets: Attempts
+  private readonly lease: Lease | undefined
   private readonly timeout: number
   /** All targets of the pool are full: one of them has to get rid of a connection. */
   private waits = false
@@ -59,10 +62,8 @@ export class Dial {
     this.connection = connection
     this.outcome = outcome
     this.pool = pool
-    this.targets =
-      pool === undefined
-        ? new Listed(orderOf(route), route.retries)
-        : pool.lease(hashFor(connection, route, pool.spec), route.retries, (target) => this.granted(target))
+    this.lease = pool?.lease(hashFor(connection, route, pool.spec), route.retries, (target) => this.granted(target))
+    this.targets = this.lease ?? new Listed(orderOf(route), route.retries)
     this.timeout = connection.route?.connectTimeout ?? CONNECT_TIMEOUT
   }
 
@@ -72,6 +73,11 @@ export class Dial {
     return dialled === undefined || target === undefined || target.kind === "unix"
       ? undefined
       : formatHostPort(formatIp(dialled), target.port)
+  }
+
+  /** The pool's target that it holds a place at. */
+  get member(): Member | undefined {
+    return this.lease?.member
   }
 
   get more(): boolean {

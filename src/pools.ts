@@ -1,0 +1,59 @@
+// The pools of a running gateway: the registry, the checks and the DNS beside it, and what is said of them.
+import { Effect, type Scope } from "effect"
+import type { PoolSpec } from "./policy/pool.ts"
+import type { Log } from "./observe/log.ts"
+import { span } from "./observe/events.ts"
+import type { Member } from "./upstream/member.ts"
+import type { MemberChange, Pool } from "./upstream/pool.ts"
+import { Pools } from "./upstream/pools.ts"
+import { supervise, type SuperviseOptions } from "./upstream/supervise.ts"
+
+export interface OpenPoolsOptions extends SuperviseOptions {
+  readonly log: Log
+  /** Closes the connections of a target that fails its checks. */
+  readonly close: (member: Member, why: string) => void
+}
+
+export interface OpenPools {
+  readonly pools: Pools
+  readonly apply: (specs: ReadonlyMap<string, PoolSpec>) => void
+}
+
+export const openPools = (options: OpenPoolsOptions): Effect.Effect<OpenPools, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { close, log } = options
+    const supervisor = yield* supervise(options)
+    const pools: Pools = yield* Effect.acquireRelease(
+      Effect.sync(
+        () =>
+          new Pools({
+            changed: (pool, member, change) => report(log, pool, member, change),
+            close: (member) => close(member, `it fails its checks: ${member.problem}`),
+            members: (pool) => supervisor.look(pool, pools.find(pool.name) !== pool),
+          }),
+      ),
+      (pools) => Effect.sync(() => pools.close()),
+    )
+    return { pools, apply: (specs) => pools.apply(specs) }
+  })
+
+function report(log: Log, pool: Pool, member: Member, change: MemberChange): void {
+  const name = `pool ${pool.name}: ${member.name}`
+  const fields = { pool: pool.name, target: member.target.url, change }
+  switch (change) {
+    case "up":
+      return log.info(`${name} is up again`, fields)
+    case "down":
+      return log.warn(`${name} is down: ${member.problem}`, fields)
+    case "ejected": {
+      const out = span(member.ejectedUntil - performance.now())
+      return log.warn(`${name} is out for ${out}: its last connections failed`, fields)
+    }
+    case "returned":
+      return log.info(`${name} is in again`, fields)
+    case "breaker-open":
+      return log.warn(`${name}: its breaker is open for ${span(pool.spec.breaker?.openFor ?? 0)}`, fields)
+    case "breaker-closed":
+      return log.info(`${name}: its breaker is closed again`, fields)
+  }
+}

@@ -1,0 +1,66 @@
+// A pool as people see it in `tidegate status`.
+import type { Member } from "./member.ts"
+import type { Pool } from "./pool.ts"
+
+export interface TargetStatus {
+  readonly name: string
+  readonly target: string
+  /**
+   * up: takes connections. down: fails its checks. ejected: its last connections failed. open: its breaker is open.
+   * off: its weight is 0.
+   */
+  readonly state: "up" | "down" | "ejected" | "open" | "off"
+  /** Why it is down. */
+  readonly problem?: string | undefined
+  readonly weight: number
+  readonly priority: number
+  /** Connections and attempts now, and attempts and failed ones since it came. */
+  readonly active: number
+  readonly attempts: number
+  readonly failures: number
+  /** Decayed average of connect times in milliseconds; `undefined` before the first. */
+  readonly connectMs?: number | undefined
+}
+
+export interface PoolStatus {
+  readonly name: string
+  readonly balance: string
+  /** Connections that wait for a place. */
+  readonly queued: number
+  /** Attempts after a first one, since the start. */
+  readonly retries: number
+  readonly targets: readonly TargetStatus[]
+}
+
+export function poolStatus(pool: Pool): PoolStatus {
+  const now = performance.now()
+  return {
+    name: pool.name,
+    balance: pool.spec.balance,
+    queued: pool.queued,
+    retries: pool.retries,
+    targets: [...pool.members.values()].map((member) => targetStatus(member, now)),
+  }
+}
+
+function targetStatus(member: Member, now: number): TargetStatus {
+  return {
+    name: member.name,
+    target: member.target.url,
+    state: stateOf(member, now),
+    problem: member.healthy ? undefined : member.problem,
+    weight: member.weight,
+    priority: member.priority,
+    active: member.active,
+    attempts: member.attempts,
+    failures: member.failures,
+    connectMs: member.measuredAt === 0 ? undefined : Math.round(member.latency * 100) / 100,
+  }
+}
+
+function stateOf(member: Member, now: number): TargetStatus["state"] {
+  if (member.weight === 0) return "off"
+  if (!member.healthy) return "down"
+  if (member.ejectedUntil > 0) return "ejected"
+  return member.breaker?.isOpen(now) === true ? "open" : "up"
+}
