@@ -2,6 +2,7 @@
 // Values only; nothing here touches a file.
 import { formatHostPort } from "../policy/address.ts"
 import { identity, type ListenEntry, type Scheme } from "../policy/listen.ts"
+import { LISTENER_OPTIONS, mergeSettings, NO_SETTINGS, type ListenerSettings } from "../policy/listener-options.ts"
 import { ServerNames } from "../policy/server-names.ts"
 import type { ListenerPlan, PolicyVersion } from "./snapshot.ts"
 
@@ -37,8 +38,11 @@ interface Claim {
   readonly file: string
   readonly scheme: Scheme
   readonly url: string
-  maxConnections: { readonly file: string; readonly value: number } | undefined
+  /** By option: who was the first to set it. */
+  readonly settings: Map<keyof ListenerSettings, { readonly file: string; readonly value: Setting }>
 }
+
+type Setting = ListenerSettings[keyof ListenerSettings]
 
 /** The first conflict between files, if there is one. */
 export function findConflict<C extends Contender>(contenders: readonly C[]): Conflict<C> | undefined {
@@ -46,28 +50,47 @@ export function findConflict<C extends Contender>(contenders: readonly C[]): Con
   for (const loser of contenders.toSorted((a, b) => a.savedAt - b.savedAt || byName(a.file, b.file))) {
     for (const entry of loser.listen ?? []) {
       const id = identity(entry.bind, loser.file)
-      const first = claims.get(id)
-      const own = entry.maxConnections === undefined ? undefined : { file: loser.file, value: entry.maxConnections }
-      if (first === undefined) {
-        claims.set(id, { file: loser.file, scheme: entry.scheme, url: entry.url, maxConnections: own })
-        continue
+      let claim = claims.get(id)
+      if (claim === undefined) {
+        claim = { file: loser.file, scheme: entry.scheme, url: entry.url, settings: new Map() }
+        claims.set(id, claim)
       }
-      const message = contradiction(first, entry, loser.file)
+      const message = contradiction(claim, entry, loser.file)
       if (message !== undefined) return { loser, message }
-      first.maxConnections ??= own
     }
   }
   return undefined
 }
 
-function contradiction(first: Claim, entry: ListenEntry, file: string): string | undefined {
-  const { maxConnections: value, scheme, url } = entry
-  if (scheme !== first.scheme)
-    return `${url} in ${file} and ${first.url} in ${first.file} are one address and port; a listener has one scheme`
-  const other = first.maxConnections
-  if (value === undefined || other === undefined || other.value === value) return undefined
-  const where = other.file === file ? "further up" : `in ${other.file}`
-  return `${url}: maxConnections is ${value} in ${file} and ${other.value} ${where}; a listener has one value`
+/** What contradicts the claim; what does not is added to it. */
+function contradiction(claim: Claim, entry: ListenEntry, file: string): string | undefined {
+  const { scheme, url } = entry
+  if (scheme !== claim.scheme)
+    return `${url} in ${file} and ${claim.url} in ${claim.file} are one address and port; a listener has one scheme`
+  for (const name of LISTENER_OPTIONS) {
+    const value = entry[name]
+    if (value === undefined) continue
+    const other = claim.settings.get(name)
+    if (other === undefined) claim.settings.set(name, { file, value })
+    else if (!isSameSetting(other.value, value)) {
+      const where = other.file === file ? "further up" : `in ${other.file}`
+      return `${url}: ${name} is ${shown(value)} in ${file} and ${shown(other.value)} ${where}; a listener has one value`
+    }
+  }
+  return undefined
+}
+
+/** 200 characters: a list of addresses may be long. */
+const LONGEST_VALUE = 200
+
+function shown(value: Setting): string {
+  const text = JSON.stringify(value)
+  return text.length > LONGEST_VALUE ? `${text.slice(0, LONGEST_VALUE)}...` : text
+}
+
+/** Settings are values with their fields in a fixed order. */
+function isSameSetting(a: Setting, b: Setting): boolean {
+  return a === b || JSON.stringify(a) === JSON.stringify(b)
 }
 
 /** A plan without its use count. */
@@ -79,14 +102,14 @@ interface Named {
   readonly policies: Map<string, PolicyVersion>
   /** Likewise, by SNI pattern. */
   readonly patterns: Map<string | undefined, Map<string, PolicyVersion>>
-  maxConnections: number | undefined
+  settings: ListenerSettings
 }
 
 /** One plan per listener identity, in the order in which the files name them. Expects no conflict. */
 export function compile(policies: readonly PolicyVersion[]): Map<string, Plan> {
   const everywhere = policies.filter(({ listen }) => listen === undefined).sort((a, b) => byName(a.file, b.file))
   const plans = new Map<string, Plan>()
-  for (const [id, { entry, maxConnections, patterns, policies: named }] of byListener(policies)) {
+  for (const [id, { entry, patterns, policies: named, settings }] of byListener(policies)) {
     const { bind, pattern, scheme, url } = entry
     const raw = scheme === "tcp"
     plans.set(id, {
@@ -98,7 +121,7 @@ export function compile(policies: readonly PolicyVersion[]): Map<string, Plan> {
           : `${scheme}://${formatHostPort(bind.address === "*" ? "" : bind.address, bind.port)}`,
       scheme,
       bind,
-      maxConnections,
+      ...settings,
       policies: Object.freeze(
         raw
           ? [...named.values(), ...everywhere].sort((a, b) => byName(a.file, b.file))
@@ -133,14 +156,14 @@ function byListener(policies: readonly PolicyVersion[]): Map<string, Named> {
       const id = identity(entry.bind, policy.file)
       let named = listeners.get(id)
       if (named === undefined) {
-        named = { entry, policies: new Map(), patterns: new Map(), maxConnections: undefined }
+        named = { entry, policies: new Map(), patterns: new Map(), settings: NO_SETTINGS }
         listeners.set(id, named)
       }
       named.policies.set(policy.file, policy)
       const sharing = named.patterns.get(entry.pattern)
       if (sharing === undefined) named.patterns.set(entry.pattern, new Map([[policy.file, policy]]))
       else sharing.set(policy.file, policy)
-      named.maxConnections ??= entry.maxConnections
+      named.settings = mergeSettings(named.settings, entry)
     }
   }
   return listeners
@@ -150,7 +173,7 @@ function byListener(policies: readonly PolicyVersion[]): Map<string, Named> {
 export function isSamePlan(a: Plan, b: Plan): boolean {
   return (
     a.scheme === b.scheme &&
-    a.maxConnections === b.maxConnections &&
+    LISTENER_OPTIONS.every((name) => isSameSetting(a[name], b[name])) &&
     isSameList(a.policies, b.policies) &&
     isSameList(a.files, b.files)
   )

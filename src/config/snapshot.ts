@@ -2,6 +2,7 @@
 // A connection keeps the ListenerPlan that it was accepted under until it ends.
 import type { Connection, Summary } from "../policy/connection.ts"
 import type { Bind, ListenEntry, Scheme } from "../policy/listen.ts"
+import type { ListenerSettings } from "../policy/listener-options.ts"
 import type { ServerNames } from "../policy/server-names.ts"
 
 /** One loaded version of one policy file. */
@@ -55,14 +56,13 @@ export class Usage {
 }
 
 /** A listener as one snapshot sees it: what to bind, and whom to ask in which order. */
-export interface ListenerPlan {
+export interface ListenerPlan extends ListenerSettings {
   /** Normalised (address, port) or path: see `identity` in policy/listen.ts. */
   readonly identity: string
   readonly name: string
   readonly url: string
   readonly scheme: Scheme
   readonly bind: Bind
-  readonly maxConnections: number | undefined
   /** Everybody who may be asked, in the order of asking. */
   readonly policies: readonly PolicyVersion[]
   /** Who is asked for which server name; `undefined` where no hello is read and all are asked. */

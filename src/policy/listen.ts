@@ -11,6 +11,7 @@ import {
   type ListenerOptions,
   type ListenerSettings,
 } from "./listener-options.ts"
+import { ProxySendersInvalid } from "./proxy-senders.ts"
 
 /** The object form of `listen`: a URL and the options of that listener. */
 export interface ListenOptions extends ListenerOptions {
@@ -50,8 +51,6 @@ export class ListenInvalid extends Error {
 /** 1,000 ports: a longer range is a slip, and each port is a descriptor. */
 export const WIDEST_RANGE = 1000
 const LISTEN_OPTIONS: readonly string[] = ["url", "address", ...LISTENER_OPTIONS]
-/** Options of later versions: known, so that the message can say so. */
-const LATER_OPTIONS = ["proxyProtocol"] as const
 
 /** Parses `export const listen`. A range and `localhost` give several entries. @throws ListenInvalid */
 export function parseListen(value: unknown): readonly ListenEntry[] {
@@ -90,8 +89,6 @@ function parseEntry(value: unknown): ListenEntry[] {
     )
   }
   for (const name of Object.keys(value)) {
-    if ((LATER_OPTIONS as readonly string[]).includes(name))
-      throw new ListenInvalid(`listen: ${name} is not there yet in this version`)
     if (!LISTEN_OPTIONS.includes(name)) {
       throw new ListenInvalid(`listen: there is no option ${JSON.stringify(name)}${didYouMean(name, LISTEN_OPTIONS)}`)
     }
@@ -102,16 +99,17 @@ function parseEntry(value: unknown): ListenEntry[] {
   const what = `listen ${JSON.stringify(url)}`
   if (address !== undefined && typeof address !== "string")
     throw new ListenInvalid(`${what}: address: expected an address like "10.0.0.5", found ${describe(address)}`)
-  const entries = parseUrl(url, settings(what, options), address)
+  const entries = parseUrl(url, settings(what, url.startsWith("unix:"), options), address)
   if (entries[0]!.scheme === "tcp") refuseNameKeys(what, entries[0]!)
   return entries
 }
 
-function settings(what: string, options: object): ListenerSettings {
+function settings(what: string, onUnix: boolean, options: object): ListenerSettings {
   try {
-    return readListenerOptions(what, options)
+    return readListenerOptions(what, onUnix, options)
   } catch (error) {
-    throw error instanceof LimitInvalid ? new ListenInvalid(error.message) : error
+    const known = error instanceof LimitInvalid || error instanceof ProxySendersInvalid
+    throw known ? new ListenInvalid(error.message) : error
   }
 }
 

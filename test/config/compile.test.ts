@@ -83,6 +83,30 @@ test("of two files with different values for one option, the one that was saved 
   expect(asked(loaded)).toEqual({ "*:5432": ["b.ts", "c.ts"] })
 })
 
+test("an option that is an object is compared by what it says", async () => {
+  const believing = (option: string) => listening(`{ url: "tcp://:5432", proxyProtocol: ${option} }`)
+  await using folder = new PolicyFolder({
+    "a.ts": believing(`{ from: ["10.0.0.0/8", "::1"] }`),
+    "b.ts": believing(`{ mode: "required", from: ["::1", "10.0.0.0/8"] }`),
+    "c.ts": believing(`{ from: ["10.0.0.0/8"], mode: "optional" }`),
+    "d.ts": listening(`"tcp://:5432"`),
+  })
+  for (const file of ["a.ts", "b.ts", "c.ts", "d.ts"]) utimesSync(folder.at(file), 1000, 1000)
+  const loader = folder.loader()
+  const loaded = await loader.reload()
+  expect(problems(loaded, folder)).toEqual([
+    'c.ts:2:14 tcp://:5432: proxyProtocol is {"from":["10.0.0.0/8"],"mode":"optional"} in c.ts and {"from":["10.0.0.0/8","::1"],"mode":"required"} in a.ts; a listener has one value',
+  ])
+  expect(plan(loaded, "tcp:*:5432").proxyProtocol).toEqual({ from: ["10.0.0.0/8", "::1"], mode: "required" })
+  folder.remove("c.ts")
+  folder.write("a.ts", believing(`{ from: ["::1", "10.0.0.0/8"], mode: "required" }`))
+  const same = await loader.reload()
+  expect(plan(same, "tcp:*:5432").proxyProtocol).toEqual(plan(loaded, "tcp:*:5432").proxyProtocol)
+  for (const file of ["a.ts", "b.ts"]) folder.write(file, believing(`{ from: ["::1"] }`))
+  const changed = plan(await loader.reload(), "tcp:*:5432")
+  expect(changed.proxyProtocol).toEqual({ from: ["::1"], mode: "required" })
+})
+
 test("of two files that were saved at the same time, the later one by name is bad", async () => {
   await using folder = new PolicyFolder({ "a.ts": limited(1), "b.ts": limited(2) })
   for (const file of ["a.ts", "b.ts"]) utimesSync(folder.at(file), 1000, 1000)

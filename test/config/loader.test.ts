@@ -75,7 +75,7 @@ test("a policy version says where it is from, and what it exports", async () => 
     url: "tcp://127.0.0.1:9000",
     scheme: "tcp",
     bind: { kind: "tcp", address: "127.0.0.1", port: 9000 },
-    maxConnections: undefined,
+    ...NO_SETTINGS,
     policies: [version(loaded, "a.ts")],
     names: undefined,
     files: ["a.ts"],

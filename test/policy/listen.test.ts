@@ -76,6 +76,13 @@ describe("listen", () => {
     })
   })
 
+  test("senders of PROXY headers are kept in one order, so that equal lists are equal", () => {
+    const [entry] = parseListen({ url: "tcp://:1", proxyProtocol: { from: ["::1", "10.0.0.0/8", "::1"] } })
+    expect(entry?.proxyProtocol).toEqual({ from: ["10.0.0.0/8", "::1"], mode: "required" })
+    const unix = parseListen({ url: "unix:/run/x", proxyProtocol: { from: ["unix"], mode: "optional" } })
+    expect(unix[0]?.proxyProtocol).toEqual({ from: ["unix"], mode: "optional" })
+  })
+
   test.each([
     ["tls://*.a.example:443", "*", "*.a.example"],
     ["tls://:443", "*", undefined],
@@ -160,7 +167,27 @@ describe("listen", () => {
     [{ url: "tcp://:1", concurrencyLimit: { maximum: 1 } }, "concurrencyLimit: there is no option"],
     [{ url: "tcp://:1", bandwidth: {} }, "bandwidth: expected up, down or both"],
     [{ url: "tcp://:1", bandwidth: { up: "10 Mbit/s" } }, "bandwidth: up"],
-    [{ url: "tcp://:1", proxyProtocol: true }, "not there yet"],
+    [{ url: "tcp://:1", proxyprotocol: {} }, 'did you mean "proxyProtocol"?'],
+    [
+      { url: "tcp://:1", proxyProtocol: true },
+      'proxyProtocol: expected whom to believe, like { from: ["10.0.0.0/8"] }',
+    ],
+    [{ url: "tcp://:1", proxyProtocol: 2 }, "expected whom to believe"],
+    [{ url: "tcp://:1", proxyProtocol: null }, "expected whom to believe"],
+    [{ url: "tcp://:1", proxyProtocol: ["10.0.0.0/8"] }, "expected whom to believe"],
+    [{ url: "tcp://:1", proxyProtocol: {} }, "from: expected the addresses of your load balancers"],
+    [{ url: "tcp://:1", proxyProtocol: { from: [] } }, "found an empty list"],
+    [{ url: "tcp://:1", proxyProtocol: { from: "10.0.0.0/8" } }, "from: expected the addresses"],
+    [{ url: "tcp://:1", proxyProtocol: { form: ["10.0.0.0/8"] } }, 'did you mean "from"?'],
+    [{ url: "tcp://:1", proxyProtocol: { from: ["10.0.0/8"] } }, 'proxyProtocol: from: "10.0.0/8" is not a CIDR'],
+    [{ url: "tcp://:1", proxyProtocol: { from: ["10.0.0.0/33"] } }, "0 to 32"],
+    [{ url: "tcp://:1", proxyProtocol: { from: [7] } }, "7 is not a CIDR"],
+    [{ url: "tcp://:1", proxyProtocol: { from: ["unix"] } }, '"unix" is for unix: listeners'],
+    [{ url: "tcp://:1", proxyProtocol: { from: ["::1"], mode: "option" } }, 'did you mean "optional"?'],
+    [{ url: "tcp://:1", proxyProtocol: { from: ["::1"], mode: true } }, 'mode: expected "required" or "optional"'],
+    [{ url: "unix:/run/x", proxyProtocol: { from: ["10.0.0.0/8"] } }, 'expected ["unix"]'],
+    [{ url: "unix:/run/x", proxyProtocol: { from: ["unix", "::1"] } }, 'expected ["unix"]'],
+    [{ url: "tcp://:1", proxyProtocol: { from: Array.from({ length: 10_001 }, () => "::1") } }, "at most 10000"],
     [{ url: "tcp://:1", maxConnections: 0 }, "from 1 to 1,000,000"],
     [{ url: "tcp://:1", maxConnections: 1.5 }, "from 1 to 1,000,000"],
     [{ url: "tcp://:1", maxConnections: "5" }, "from 1 to 1,000,000"],
