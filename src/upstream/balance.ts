@@ -13,15 +13,16 @@ export interface Request {
 
 export interface Balancer {
   /**
-   * The members that may be picked from now on, all of one priority, with a weight above 0, in a steady order. Called
-   * when that set, a weight or the health of one has changed. What an algorithm keeps per member lives in the member.
+   * The members that may be picked from now on, and all that there are, those that cannot be used now included: both of
+   * one priority, with weights above 0, in the order as written. Called when either set or a weight has changed; the
+   * arrays are kept, so each call brings new ones. What an algorithm keeps per member lives in the member.
    */
-  update(members: readonly Member[]): void
+  update(usable: readonly Member[], all: readonly Member[]): void
   /** One with room that was not tried; `undefined` where there is none. Allocates nothing. */
   pick(request: Request): Member | undefined
 }
 
 /** Whether a connection can go there now. */
 export function fits(member: Member, request: Request): boolean {
-  return member.hasRoom && !(request.tried.length > 0 && request.tried.includes(member))
+  return member.hasRoom && member.weight > 0 && !(request.tried.length > 0 && request.tried.includes(member))
 }

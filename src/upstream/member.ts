@@ -49,6 +49,8 @@ export class Member {
   /** Decayed average of connect times in milliseconds, and when it was last measured; 0 before the first. */
   latency = 0
   measuredAt = 0
+  /** When `latency` last picked it. */
+  triedAt = 0
   /** Place in a smooth round-robin. */
   turn = 0
 

@@ -6,7 +6,7 @@ import type { Target } from "../policy/target.ts"
 import { WAIT } from "./attempts.ts"
 import type { Balancer, Request } from "./balance.ts"
 import { balancerFor } from "./balance/index.ts"
-import { measured } from "./balance/latency.ts"
+import { FAILED, forget, measured } from "./balance/latency.ts"
 import { Breaker } from "./breaker.ts"
 import { RetryBudget } from "./budget.ts"
 import { blame, forgive } from "./ejection.ts"
@@ -167,7 +167,10 @@ export class Pool implements PoolFacts {
   /** What a connection says of a member. */
   judge(member: Member, failed: boolean): void {
     const now = performance.now()
-    if (failed) member.failures++
+    if (failed) {
+      member.failures++
+      measured(member, FAILED, now)
+    }
     member.trying = false
     if (member.breaker?.record(failed, now) === true) {
       this.exits.changed(this, member, failed ? "breaker-open" : "breaker-closed")
@@ -282,6 +285,7 @@ export class Pool implements PoolFacts {
     const now = performance.now()
     member.risingFrom = now
     member.risenAt = now + this.spec.slowStart
+    forget(member)
   }
 
   /** Who can be used has changed. */
