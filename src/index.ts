@@ -1,6 +1,8 @@
 // PUBLIC: `import ... from "tidegate"`. Runs on Bun and on Deno, so nothing here uses an API of one of them.
 export { deny, next, respond, route, DecisionInvalid } from "./policy/decision.ts"
 export { cidrs, CidrInvalid } from "./policy/cidr.ts"
+export { addressSet } from "./limit/address-set.ts"
+export { AddressListInvalid } from "./limit/address-list.ts"
 export { DurationInvalid } from "./policy/duration.ts"
 export { TargetInvalid } from "./policy/target.ts"
 export { HelloInvalid, PrereadTimeout, PrereadTooLarge } from "./policy/preread.ts"
@@ -20,6 +22,7 @@ export type {
   WeightedTarget,
 } from "./policy/decision.ts"
 export type { CidrSet } from "./policy/cidr.ts"
+export type { AddressSet } from "./limit/address-set.ts"
 export type { Duration } from "./policy/duration.ts"
 export type { Listen, ListenOptions } from "./policy/listen.ts"
 export type {

@@ -39,6 +39,12 @@ export class Instances {
   /** By key and hash: what may be shared. */
   private readonly live = new Map<string, Instance>()
   private readonly bySpecifier = new Map<string, Instance>()
+  private readonly released: (specifier: string) => void
+
+  /** @param released told of every instance that is not loaded any more */
+  constructor(released: (specifier: string) => void = () => undefined) {
+    this.released = released
+  }
 
   /**
    * Holds the instances of a node and of what it reaches, new ones where there are none. An equal hash means equal text
@@ -97,6 +103,7 @@ export class Instances {
       withdraw(instance.specifier)
       this.bySpecifier.delete(instance.specifier)
       for (const [id, other] of this.live) if (other === instance) this.live.delete(id)
+      this.released(instance.specifier)
     }
   }
 }

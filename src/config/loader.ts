@@ -1,6 +1,8 @@
 // The stateful loader: looks at the folder, evaluates what changed, and makes a Snapshot. A broken file keeps its last
 // good version. Prints nothing, and never rejects for what a policy does.
 import { join, resolve } from "node:path"
+import { addressLists } from "../limit/address-lists.ts"
+import { addLoading } from "../limit/caller.ts"
 import { GivenUp } from "../policy/within.ts"
 import { attribute, type Attribution } from "./attribute.ts"
 import { diagnostic, type Diagnostic } from "./diagnostic.ts"
@@ -8,6 +10,7 @@ import { Evaluation } from "./evaluation.ts"
 import { placeOfExport, thrown } from "./failure.ts"
 import { policyFiles } from "./folder.ts"
 import { Instances } from "./instances.ts"
+import { lookAt } from "./look-at.ts"
 import { digestOf, ModuleGraph } from "./module-graph.ts"
 import { atMost, Patience } from "./patience.ts"
 import { Plans } from "./plans.ts"
@@ -78,7 +81,8 @@ export class Loader {
   private readonly options: LoaderOptions
   private readonly closing = new AbortController()
   private readonly graph: ModuleGraph
-  private readonly instances = new Instances()
+  private readonly instances = new Instances((module) => addressLists.release(module))
+  private readonly loading: Disposable
   private readonly versions = new Set<Version>()
   private readonly plans = new Plans()
   private readonly disposals = new Set<Promise<void>>()
@@ -96,6 +100,7 @@ export class Loader {
     this.folder = resolve(folder)
     this.options = options
     this.graph = new ModuleGraph(this.folder)
+    this.loading = addLoading((specifier) => this.pathOf(specifier))
     this.releasing = {
       limit: options.limit ?? LIMIT,
       signal: this.closing.signal,
@@ -129,6 +134,7 @@ export class Loader {
     this.plans.close()
     this.forget([...this.known.keys()])
     await Promise.all(this.disposals)
+    this.loading[Symbol.dispose]()
   }
 
   /** The folders to watch; a change elsewhere cannot change the outcome of a load. */
@@ -142,6 +148,15 @@ export class Loader {
    */
   attribute(error: unknown, asked?: PolicyVersion): Attribution | undefined {
     return attribute(error, this.folder, this.instances, this.versions, asked)
+  }
+
+  /** The file of a module that is loaded, as found from the folder: what links lead to now, not what they led to then. */
+  private pathOf(specifier: string): string | undefined {
+    const module = this.instances.get(specifier)?.module
+    if (module === undefined) return undefined
+    const { key, real } = module
+    const path = join(this.folder, key)
+    return !key.startsWith("../") && lookAt(path) !== undefined ? path : real
   }
 
   private async run(retryFailed: boolean): Promise<Loaded> {
