@@ -128,13 +128,14 @@ export function goals(result: Result): Table | undefined {
     const ok = goal.most === undefined ? value >= goal.least! : value <= goal.most
     const to = goal.to === undefined ? "" : ` ${goal.as} to ${goal.to.join(" or ")}`
     const digits = goal.as === "ratio" ? 2 : 1
-    return [[`${labelOf(result, goal.metric)}${to}`, bound, number(value, digits), ok ? "met" : "missed"]]
+    const of = goal.of === undefined ? "" : ` of ${goal.of}`
+    return [[`${labelOf(result, goal.metric)}${of}${to}`, bound, number(value, digits), ok ? "met" : "missed"]]
   })
   return rows.length === 0 ? undefined : { head: ["goal", "bound", "median", ""], rows }
 }
 
 function reached(result: Result, goal: Goal): number | undefined {
-  const own = series(result, result.subject, goal.metric)
+  const own = series(result, goal.of ?? result.subject, goal.metric)
   if (own.length === 0) return undefined
   if (goal.metric === "failed") return own.reduce((sum, each) => sum + each, 0)
   if (goal.as === "value") return median(own)

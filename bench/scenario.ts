@@ -29,6 +29,8 @@ export interface Sample {
 
 /** What has to come out: a bound on a metric of the subject, on its ratio to the best of others, or on its difference. */
 export interface Goal {
+  /** Whose metric. @default the subject's */
+  readonly of?: string
   readonly metric: string
   readonly as: "value" | "ratio" | "difference"
   readonly to?: readonly string[]

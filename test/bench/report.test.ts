@@ -15,6 +15,7 @@ const result: Result = {
     { metric: "cpu_us", as: "difference", to: ["a"], most: 8 },
     { metric: "rate", as: "ratio", to: ["a", "b"], least: 1 },
     { metric: "failed", as: "value", most: 0 },
+    { of: "b", metric: "rate", as: "value", least: 400 },
     { metric: "cpu_us", as: "ratio", to: ["not installed"], most: 1 },
   ],
   left: [],
@@ -54,6 +55,7 @@ test("a goal is measured against the best of those it names, and left out when n
     ["CPU µs per connection difference to a", "at most 8", "-5.0", "met"],
     ["connections per s ratio to a or b", "at least 1", "0.50", "missed"],
     ["failed", "at most 0", "1.0", "missed"],
+    ["connections per s of b", "at least 400", "400.0", "met"],
   ])
 })
 

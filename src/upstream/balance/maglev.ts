@@ -36,11 +36,16 @@ export function maglev(members: readonly Weighted[]): Uint16Array {
   for (let filled = 0; filled < SLOTS; filled++) {
     const i = turns.next()
     let slot = next[i]!
-    while (table[slot] !== FREE) slot = (slot + step[i]!) % SLOTS
+    while (table[slot] !== FREE) slot = after(slot, step[i]!)
     table[slot] = i
-    next[i] = (slot + step[i]!) % SLOTS
+    next[i] = after(slot, step[i]!)
   }
   return table
+}
+
+function after(slot: number, step: number): number {
+  const next = slot + step
+  return next < SLOTS ? next : next - SLOTS
 }
 
 /**
