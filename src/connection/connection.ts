@@ -100,6 +100,8 @@ export class Connection implements Timed, PrereadHost {
   afterDelay: (() => void) | undefined = undefined
   /** Ends the body of an answer that is not written to its end. */
   stopBody: (() => void) | undefined = undefined
+  /** Who is told of the end. */
+  private atEnd: (() => void)[] | undefined = undefined
 
   due = 0
   slot = -1
@@ -166,6 +168,12 @@ export class Connection implements Timed, PrereadHost {
     this.deciding?.clientAwaited(waits)
   }
 
+  /** Calls back once, when the connection has ended; at once when it has ended already. */
+  whenClosed(then: () => void): void {
+    if (this.state === State.closed) then()
+    else (this.atEnd ??= []).push(then)
+  }
+
   ahead(): Preread {
     return (this.preread ??= new Preread(this))
   }
@@ -189,6 +197,7 @@ export class Connection implements Timed, PrereadHost {
     this.stopBody?.()
     this.listener.active--
     this.plan.usage.release()
+    if (this.atEnd !== undefined) this.callAtEnd(this.atEnd)
     try {
       if (summary !== undefined) this.tell(summary)
     } finally {
@@ -216,6 +225,17 @@ export class Connection implements Timed, PrereadHost {
     this.client.reset()
     this.upstream?.reset()
     this.finish(reason, by)
+  }
+
+  private callAtEnd(atEnd: readonly (() => void)[]): void {
+    for (const then of atEnd) {
+      try {
+        then()
+      } catch (error) {
+        // The others are to hear of it all the same.
+        this.path.exits.internalError(error)
+      }
+    }
   }
 
   /** Whether anybody wants to know how it ended. */

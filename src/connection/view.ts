@@ -9,6 +9,7 @@ import type {
   PostgresStart,
   ProtocolOptions,
 } from "../policy/connection.ts"
+import { ADDRESS, WHEN_CLOSED, type Hooks } from "../policy/hooks.ts"
 import { LogFields } from "../policy/log-fields.ts"
 import type { SocketName } from "../native/socket.ts"
 import { ipOf } from "./socket-address.ts"
@@ -53,7 +54,7 @@ export function isWithin(ip: Ip | undefined, ranges: readonly (string | CidrSet)
   return (ip !== undefined && inlineCidrs(texts).contains(ip)) || inside
 }
 
-export class ConnectionView implements PolicyConnection {
+export class ConnectionView implements PolicyConnection, Pick<Hooks, typeof ADDRESS | typeof WHEN_CLOSED> {
   readonly #connection: Connection
   #client: ClientView | undefined
   #vars: Map<string, unknown> | undefined
@@ -71,6 +72,14 @@ export class ConnectionView implements PolicyConnection {
 
   get client(): Client {
     return (this.#client ??= new ClientView(this.#connection.peer))
+  }
+
+  get [ADDRESS](): Ip | undefined {
+    return ipOf(this.#connection.peer)
+  }
+
+  [WHEN_CLOSED](then: () => void): void {
+    this.#connection.whenClosed(then)
   }
 
   get server(): Endpoint {

@@ -7,6 +7,7 @@ import type { Client, Connection, Endpoint, PeekOptions, PostgresStart, Protocol
 import type { Decision } from "./decision.ts"
 import { milliseconds } from "./duration.ts"
 import { checkFacts, FactsInvalid, type HelloFacts, type PostgresFacts } from "./first-bytes.ts"
+import { ADDRESS, WHEN_CLOSED, type Hooks } from "./hooks.ts"
 import { identity, parseListen, type ListenEntry, type Scheme } from "./listen.ts"
 import { LogFields } from "./log-fields.ts"
 import { onlyOption, peekSize, PREREAD_DEADLINE, PrereadTimeout, PROTOCOL_SILENCE } from "./preread.ts"
@@ -59,6 +60,8 @@ export interface Simulated {
   readonly objection: (decision: Decision | undefined) => Objection | undefined
   /** Whether the client's TLS ends here. */
   readonly isTerminated: () => boolean
+  /** Ends the connection, which is open until then. */
+  readonly close: () => void
 }
 
 /** The listener that a connection meets. */
@@ -112,6 +115,7 @@ export function simulate(facts: Facts, met?: Met): Simulated {
       signal: controller.signal,
       postgres: start.postgres,
     },
+    from?.ip,
     said,
     log,
   )
@@ -122,11 +126,12 @@ export function simulate(facts: Facts, met?: Met): Simulated {
     refused: start.refused,
     objection: (decision) => said.objection(decision),
     isTerminated: () => said.isTerminated,
+    close: () => SimulatedConnection.close(connection),
   }
 }
 
 /** A class, as the data path's is: what a policy takes off its connection fails in a test too. */
-class SimulatedConnection implements Connection {
+class SimulatedConnection implements Connection, Pick<Hooks, typeof ADDRESS | typeof WHEN_CLOSED> {
   readonly id = `simulated-${++count}`
   readonly client: Client
   readonly server: Endpoint
@@ -136,14 +141,19 @@ class SimulatedConnection implements Connection {
   readonly vars = new Map<string, unknown>()
   readonly signal: AbortSignal
   readonly dryRun = true
+  readonly [ADDRESS]: Ip | undefined
   readonly #client: SimulatedClient
   readonly #log: LogFields
+  /** Who is told of the end; `undefined` after it. */
+  #atEnd: (() => void)[] | undefined = []
 
   constructor(
     known: Pick<Connection, "client" | "server" | "listener" | "openedAt" | "signal" | "postgres">,
+    ip: Ip | undefined,
     client: SimulatedClient,
     log: LogFields,
   ) {
+    this[ADDRESS] = ip
     this.client = known.client
     this.server = known.server
     this.listener = known.listener
@@ -152,6 +162,17 @@ class SimulatedConnection implements Connection {
     this.postgres = known.postgres
     this.#client = client
     this.#log = log
+  }
+
+  static close(connection: SimulatedConnection): void {
+    const atEnd = connection.#atEnd ?? []
+    connection.#atEnd = undefined
+    for (const then of atEnd) then()
+  }
+
+  [WHEN_CLOSED](then: () => void): void {
+    if (this.#atEnd === undefined) then()
+    else this.#atEnd.push(then)
   }
 
   get tls(): ClientHello | undefined {
