@@ -34,7 +34,8 @@ export function blackHole(): BlackHole {
   }
 }
 
-function connecting(port: number): Set<string> {
+/** The descriptors of this process that are trying to connect to a port, as socket inodes. */
+export function connecting(port: number): Set<string> {
   const wanted = `:${port.toString(16).toUpperCase().padStart(4, "0")}`
   const inodes = readFileSync("/proc/self/net/tcp", "utf8")
     .split("\n")
