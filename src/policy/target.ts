@@ -19,6 +19,8 @@ export class TargetInvalid extends Error {
 /** sun_path holds 108 bytes with its final zero (unix(7)). */
 export const UNIX_PATH_BYTES = 107
 
+export const EXPECTED_TARGET = "expected tcp://host:port, tls://host:port or unix:/path"
+
 /** 10,000 different URLs: beyond that they are computed per connection, and parsing again is cheaper than keeping them. */
 const CACHED_TARGETS = 10_000
 const cache = new Map<string, Target>()
@@ -46,14 +48,14 @@ function parse(url: string): Target {
   const match = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/i.exec(url)
   if (match === null) {
     const near = /^[^\s/@]+:\d{1,5}$/.test(url) ? `; did you mean ${JSON.stringify(`tcp://${url}`)}?` : ""
-    throw invalid(url, `expected tcp://host:port, tls://host:port or unix:/path${near}`)
+    throw invalid(url, `${EXPECTED_TARGET}${near}`)
   }
   const kind = match[1]!.toLowerCase()
   const rest = match[2]!
   if (kind !== "tcp" && kind !== "tls") {
     throw invalid(
       url,
-      `${match[1]}:// is not a kind of target: expected tcp://host:port, tls://host:port or unix:/path; did you mean ${JSON.stringify(`${/^(https|ssl|tsl|tlss|wss)$/.test(kind) ? "tls" : "tcp"}://${rest}`)}?`,
+      `${match[1]}:// is not a kind of target: ${EXPECTED_TARGET}; did you mean ${JSON.stringify(`${/^(https|ssl|tsl|tlss|wss)$/.test(kind) ? "tls" : "tcp"}://${rest}`)}?`,
     )
   }
   const hostPort = splitHostPort(rest)
