@@ -2,6 +2,7 @@
 // by the scope of the program. Effect owns what has a lifetime or waits; the bytes move in src/connection.
 import { Cause, Effect, Exit, Option, type Scope } from "effect"
 import manifest from "../package.json" with { type: "json" }
+import { followAddressLists } from "./address-lists.ts"
 import { ControlFailed, openControl, type Status } from "./admin/control.ts"
 import { openCertificates, type CertificateOptions } from "./certificates.ts"
 import { renderDiagnostic, type Diagnostic } from "./config/diagnostic.ts"
@@ -140,6 +141,9 @@ export const gateway = (
     loader.commit(loaded.snapshot)
     state.snapshot = loaded.snapshot
 
+    const lists = yield* followAddressLists(log, () => {
+      if (state.ready) void reload(true)
+    })
     const control = yield* Effect.acquireRelease(openControlOrWarn(options, log, status), (control) =>
       Effect.sync(() => control?.close()),
     )
@@ -196,11 +200,15 @@ export const gateway = (
       while (state.due !== undefined && !state.draining) {
         const retryFailed = state.due === "retry"
         state.due = undefined
-        if (retryFailed) await certificates.reload()
+        if (retryFailed) {
+          void lists.look()
+          await certificates.reload()
+        }
         const { snapshot, changed, loading, problems } = await loader.load({ retryFailed })
         if (state.draining) return
         failures.report(problems.map(render), loading.map(render))
         watcher.refresh()
+        lists.refresh()
         if (!changed) continue
         const before = state.snapshot
         listeners.apply(snapshot)
@@ -237,6 +245,7 @@ export const gateway = (
           algorithm,
           expires: notAfter.toISOString(),
         })),
+        lists: lists.status(),
         events: { dropped: events.dropped },
       }
     }

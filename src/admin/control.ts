@@ -39,6 +39,18 @@ export interface CertificateStatus {
   readonly expires: string
 }
 
+/** A list of addresses that policies have. */
+export interface AddressListStatus {
+  readonly file: string
+  readonly prefixes: number
+  /** When it was read: ISO 8601. */
+  readonly loaded: string
+  /** How long that took, in milliseconds. */
+  readonly took: number
+  /** Why the file that is there now is not used. */
+  readonly problem?: string | undefined
+}
+
 /** What `tidegate status` shows. */
 export interface Status {
   readonly pid: number
@@ -54,6 +66,7 @@ export interface Status {
   readonly listeners: readonly ListenerStatus[]
   readonly files: readonly FileStatus[]
   readonly certificates: readonly CertificateStatus[]
+  readonly lists: readonly AddressListStatus[]
   readonly events: { readonly dropped: number }
 }
 

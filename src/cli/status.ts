@@ -4,6 +4,7 @@ import {
   askControl,
   ControlFailed,
   NotRunning,
+  type AddressListStatus,
   type CertificateStatus,
   type FileStatus,
   type ListenerStatus,
@@ -82,7 +83,7 @@ const STATE_COLORS: Readonly<Record<string, Color>> = {
 
 function table(found: Status, word: string): string {
   const paint = painter(wantsColor(1))
-  const { certificates = [], connections, listeners, files, events } = found
+  const { certificates = [], connections, listeners, files, lists = [], events } = found
   const state = (name: string) => paint(STATE_COLORS[name] ?? "bold", name)
   const since = span(Date.now() - Date.parse(found.startedAt))
   const lines = [
@@ -101,7 +102,15 @@ function table(found: Status, word: string): string {
     for (const problem of problems) lines.push(...problem.split("\n").map((line) => `  ${printable(line)}`))
   if (certificates.length > 0)
     lines.push("", ...columns(paint, ["CERTIFICATE", "EXPIRES", "KEY", "NAMES"], certificates.map(certificateRow)))
+  if (lists.length > 0)
+    lines.push("", ...columns(paint, ["ADDRESS LIST", "STATE", "PREFIXES", "LOADED"], lists.map(listRow)))
+  for (const { problem } of lists) if (problem !== undefined) lines.push(`  ${printable(problem)}`)
   return lines.join("\n")
+}
+
+function listRow({ file, loaded, prefixes, problem, took }: AddressListStatus): string[] {
+  const state = problem === undefined ? "good" : "kept"
+  return [file, state, String(prefixes), `${loaded.slice(0, 19).replace("T", " ")}Z in ${took} ms`]
 }
 
 function listenerRow(listener: ListenerStatus): string[] {

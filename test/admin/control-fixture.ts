@@ -16,6 +16,7 @@ const control = await openControl({
     listeners: [],
     files: [],
     certificates: [],
+    lists: [],
     events: { dropped: 0 },
   }),
 })

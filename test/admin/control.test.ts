@@ -17,6 +17,7 @@ const STATUS: Status = {
   listeners: [],
   files: [],
   certificates: [],
+  lists: [],
   events: { dropped: 0 },
 }
 const status = () => STATUS

@@ -26,6 +26,7 @@ const STATUS: Status = {
   ],
   files: [{ file: "a.ts", state: "good", version: "5f0c2a91be34", problems: [] }],
   certificates: [],
+  lists: [],
   events: { dropped: 0 },
 }
 const DOWN: Status["listeners"][number] = {
@@ -98,6 +99,24 @@ test("the table shows the certificates, when each expires and for which names it
     "CERTIFICATE  EXPIRES     KEY    NAMES",
     "a.crt        2026-12-31  ecdsa  a.example, *.a.example, 10.0.0.1 and 1 more",
     "old/tls.crt  2026-12-31  rsa    -",
+  ])
+})
+
+test("the table shows the address lists, and why the newest text of one is not used", async () => {
+  const loaded = "2026-12-31T23:59:59.123Z"
+  const { out } = await run({
+    ...STATUS,
+    lists: [
+      { file: "policies/blocklist.txt", prefixes: 1_000_000, loaded, took: 240 },
+      { file: "b.txt", prefixes: 1, loaded, took: 0, problem: 'b.txt:3:1: "x" is not a CIDR' },
+    ],
+  })
+  expect(out.trimEnd().split("\n").slice(-5)).toEqual([
+    "",
+    "ADDRESS LIST            STATE  PREFIXES  LOADED",
+    "policies/blocklist.txt  good   1000000   2026-12-31 23:59:59Z in 240 ms",
+    "b.txt                   kept   1         2026-12-31 23:59:59Z in 0 ms",
+    '  b.txt:3:1: "x" is not a CIDR',
   ])
 })
 
