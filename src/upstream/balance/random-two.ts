@@ -4,10 +4,10 @@ import { fits, type Balancer, type Request } from "../balance.ts"
 import type { Member } from "../member.ts"
 
 /**
- * Draws before everybody is looked at: while half of the weight can be drawn, one in 65,536 needs more. What is drawn
+ * Draws before everybody is looked at: while half of the weight can be drawn, one in 256 needs more. What is drawn
  * has the same chances either way.
  */
-const DRAWS = 16
+const DRAWS = 8
 
 export class RandomTwo implements Balancer {
   private readonly random: () => number
