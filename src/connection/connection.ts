@@ -16,6 +16,7 @@ import { Preread, type PrereadHost } from "./preread.ts"
 import type { RouteSettings } from "./route-settings.ts"
 import { Side } from "./side.ts"
 import type { Termination } from "./terminate.ts"
+import type { Throttle } from "./throttle.ts"
 import type { ConnectionView } from "./view.ts"
 import type { Timed } from "./wheel.ts"
 
@@ -82,6 +83,8 @@ export class Connection implements Timed, PrereadHost {
   activeAt: number
   decidedAt: number | undefined = undefined
   connectedAt: number | undefined = undefined
+  /** Where bytes may only come so fast. */
+  throttle: Throttle | undefined = undefined
   /** Ticks after which a relay without a byte ends. */
   idle = 0
   /** The tick at which a linger, a delay or the whole connection has to end. */
@@ -187,6 +190,7 @@ export class Connection implements Timed, PrereadHost {
     this.state = State.closed
     this.path.wheel.remove(this)
     this.dial?.over()
+    this.throttle?.release()
     this.client.release()
     this.upstream?.release()
     const summary = this.isAwaited() ? summarise(this, reason, by) : undefined

@@ -6,6 +6,7 @@ import { State } from "./connection.ts"
 import { tryNextTarget } from "./dial.ts"
 import { releaseHeld } from "./ending.ts"
 import type { Side } from "./side.ts"
+import { throttleFor, type Throttle } from "./throttle.ts"
 
 /** 5 minutes without a byte in either direction. */
 export const IDLE_TIMEOUT = 300_000
@@ -25,12 +26,16 @@ export function startRelay(connection: Connection, upstream: Side): void {
   connection.idle = path.wheel.ticks(route?.idleTimeout ?? IDLE_TIMEOUT)
   connection.until =
     route?.maxDuration === undefined ? Number.POSITIVE_INFINITY : maxDurationEnds(connection, route.maxDuration)
-  scheduleRelay(connection)
+  // It may have been relayed to another target before.
+  connection.throttle?.release()
+  connection.throttle = throttleFor(connection)
   if (preread !== undefined && preread.size > 0) {
+    connection.throttle?.passed(client, preread.size)
     for (const chunk of preread.drain()) upstream.send(chunk)
   }
   connection.preread = undefined
-  if (upstream.queued === 0) client.resume()
+  scheduleRelay(connection)
+  if (upstream.queued === 0) readFrom(client)
   else client.pause()
   if (client.ended) {
     noteFirstEnd(connection, "client-closed", "client")
@@ -44,7 +49,13 @@ function maxDurationEnds(connection: Connection, maxDuration: number): number {
 }
 
 function scheduleRelay(connection: Connection): void {
-  connection.scheduleAt(Math.min(connection.activeAt + connection.idle, connection.until))
+  const held = connection.throttle?.due ?? Number.POSITIVE_INFINITY
+  connection.scheduleAt(Math.min(connection.activeAt + connection.idle, connection.until, held))
+}
+
+/** Reads on from a side, unless its bytes are held back. */
+function readFrom(side: Side): void {
+  if (side.connection.throttle?.holds(side) !== true) side.resume()
 }
 
 /**
@@ -53,8 +64,17 @@ function scheduleRelay(connection: Connection): void {
  */
 export function relay(from: Side, chunk: Uint8Array): void {
   const to = from.other!
+  const { throttle } = from.connection
+  if (throttle !== undefined) hold(throttle, from, chunk.length)
   to.send(chunk)
   if (to.queued > 0) from.pause()
+}
+
+/** What has come too fast is passed on; the next is waited with. */
+function hold(throttle: Throttle, from: Side, bytes: number): void {
+  if (!throttle.passed(from, bytes)) return
+  from.pause()
+  scheduleRelay(from.connection)
 }
 
 /** A socket takes bytes again. */
@@ -67,7 +87,7 @@ export function relayDrained(side: Side): void {
   if (connection.state === State.relaying) {
     const from = side.other!
     if (from.ended) passEnd(from)
-    else from.resume()
+    else readFrom(from)
   } else if (connection.state === State.resetting) resetWhenDelivered(connection)
 }
 
@@ -196,6 +216,8 @@ export function expireRelay(connection: Connection): void {
   const now = connection.path.wheel.now
   if (connection.state === State.resetting) return connection.abort(connection.closeReason!, connection.closedBy)
   if (now >= connection.until) return end(connection, "max-duration")
+  // To be held back is not to be idle.
+  if (connection.throttle?.letGo(now) === true) connection.activeAt = now
   if (now >= connection.activeAt + connection.idle) return end(connection, "idle-timeout")
   scheduleRelay(connection)
 }

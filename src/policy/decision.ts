@@ -2,6 +2,8 @@
 import { describe } from "./describe.ts"
 import { didYouMean } from "./suggest.ts"
 import { milliseconds, type Duration } from "./duration.ts"
+import { readBandwidth } from "./limit-options.ts"
+import type { BandwidthOptions, BandwidthSpec } from "./limits.ts"
 import { parseTarget } from "./target.ts"
 import { checkUpstreamTls, type UpstreamTls } from "./upstream-tls.ts"
 import { REFUSABLE, type Refusable } from "../protocol/refusal.ts"
@@ -33,6 +35,8 @@ export interface RouteOptions {
   readonly tls?: UpstreamTls
   /** For a pool that balances by `hash`: equal keys lead to the same target. At most 1 KiB. @default what the pool's `hashOn` says */
   readonly key?: string
+  /** Bytes per second; what comes faster waits. @default no limit, or that of the pool */
+  readonly bandwidth?: BandwidthOptions
 }
 
 /** Relay the connection to the first target that answers. */
@@ -48,6 +52,7 @@ export interface Route {
   readonly maxDuration?: number
   readonly retries?: number
   readonly tls?: UpstreamTls
+  readonly bandwidth?: BandwidthSpec
   /** Decided when every attempt failed. */
   readonly otherwise?: Decision
 }
@@ -110,7 +115,7 @@ export type Answer = Decision | Next
 export const next: Next = Object.freeze({ action: "next" })
 
 const POOL_NAME = /^[a-z][a-z0-9-]*$/
-const ROUTE_OPTIONS = ["connectTimeout", "idleTimeout", "maxDuration", "retries", "tls", "key"] as const
+const ROUTE_OPTIONS = ["connectTimeout", "idleTimeout", "maxDuration", "retries", "tls", "key", "bandwidth"] as const
 const DENY_OPTIONS = ["reset", "delay", "inBand"] as const
 const RESPOND_OPTIONS = ["delay"] as const
 
@@ -178,6 +183,8 @@ function build(
   if (tls !== undefined && pool === undefined && !targets.some(({ url }) => url.startsWith("tls:")))
     throw new DecisionInvalid("route: tls has no effect: none of the targets is tls://host:port")
   const key = checkKey(options?.key, pool)
+  const bandwidth =
+    options?.bandwidth === undefined ? undefined : Object.freeze(readBandwidth("route: bandwidth", options.bandwidth))
   const decision = {
     action: "route" as const,
     targets: Object.freeze(targets),
@@ -186,6 +193,7 @@ function build(
     ...timeouts,
     ...(retries === undefined ? {} : { retries }),
     ...(tls === undefined ? {} : { tls }),
+    ...(bandwidth === undefined ? {} : { bandwidth }),
     ...(otherwise === undefined ? {} : { otherwise }),
   }
   // Not enumerable: a decision compares, prints and serialises as its data.
