@@ -4,6 +4,9 @@ export { cidrs, CidrInvalid } from "./policy/cidr.ts"
 export { addressSet } from "./limit/address-set.ts"
 export { AddressListInvalid } from "./limit/address-list.ts"
 export { DurationInvalid } from "./policy/duration.ts"
+export { LimitInvalid } from "./policy/limits.ts"
+export { rateLimit } from "./limit/rate-limit.ts"
+export { concurrencyLimit } from "./limit/concurrency-limit.ts"
 export { TargetInvalid } from "./policy/target.ts"
 export { HelloInvalid, PrereadTimeout, PrereadTooLarge } from "./policy/preread.ts"
 export { HandshakeFailed, TerminateInvalid } from "./policy/terminate.ts"
@@ -24,6 +27,16 @@ export type {
 export type { CidrSet } from "./policy/cidr.ts"
 export type { AddressSet } from "./limit/address-set.ts"
 export type { Duration } from "./policy/duration.ts"
+export type {
+  BandwidthOptions,
+  ByteRate,
+  ConcurrencyLimitOptions,
+  LimitKey,
+  NamedKey,
+  RateLimitOptions,
+} from "./policy/limits.ts"
+export type { RateLimit } from "./limit/rate-limit.ts"
+export type { ConcurrencyLimit } from "./limit/concurrency-limit.ts"
 export type { Listen, ListenOptions } from "./policy/listen.ts"
 export type {
   Answering,

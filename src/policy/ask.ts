@@ -103,6 +103,7 @@ const PLAIN = new Set([
   "TargetInvalid",
   "DurationInvalid",
   "CidrInvalid",
+  "LimitInvalid",
 ])
 
 /** What a failure says, on one line or several as its author wrote it. */
