@@ -9,12 +9,23 @@ import { startRelay } from "./relay.ts"
 const afterDial: DialOutcome = {
   connected: startRelay,
   failed(connection, tried) {
-    const { decision } = connection
-    const otherwise = decision?.action === "route" ? decision.otherwise : undefined
-    if (otherwise !== undefined) return carryOut(connection, otherwise)
+    if (goOn(connection)) return
     if (tried === 0) refuse(connection, "no-target")
     else refuse(connection, "dial-failed", "upstream")
   },
+  limited(connection, why) {
+    if (goOn(connection)) return
+    connection.reason = why
+    refuse(connection, "limit-reached")
+  },
+}
+
+/** Does what stands behind `.or()`, if anything does. */
+function goOn(connection: Connection): boolean {
+  const { decision } = connection
+  if (decision?.action !== "route" || decision.otherwise === undefined) return false
+  carryOut(connection, decision.otherwise)
+  return true
 }
 
 /** Does what was decided. */

@@ -12,6 +12,7 @@ import { Listed, WAIT, type Attempts } from "../upstream/attempts.ts"
 import type { Lease } from "../upstream/lease.ts"
 import type { Member } from "../upstream/member.ts"
 import type { Pool } from "../upstream/pool.ts"
+import { admit, type Admitted } from "./pool-limits.ts"
 import { hashFor } from "./hash-key.ts"
 import { settingsOf } from "./route-settings.ts"
 import { orderOf } from "./target-order.ts"
@@ -28,6 +29,8 @@ export interface DialOutcome {
   readonly connected: (connection: Connection, upstream: Side) => void
   /** Every attempt failed, or there was nothing to try. */
   readonly failed: (connection: Connection, tried: number) => void
+  /** A limit of the pool is reached. */
+  readonly limited: (connection: Connection, why: string) => void
 }
 
 /** The dialling of one connection, over all its targets. */
@@ -40,6 +43,8 @@ export class Dial {
   private readonly timeout: number
   /** All targets of the pool are full: one of them has to get rid of a connection. */
   private waits = false
+  /** What the pool's limits count of this connection. */
+  admitted: Admitted | undefined = undefined
   /** When the attempts at this target began. */
   private begunAt = 0
   private addresses: readonly Ip[] = []
@@ -303,6 +308,7 @@ export class Dial {
   over(): void {
     this.cancel()
     this.targets.release()
+    this.admitted?.release()
   }
 
   /** The target is given up: its attempts are reset, the next target is tried. */
@@ -361,7 +367,12 @@ export function dial(connection: Connection, route: Route, outcome: DialOutcome)
   connection.state = State.dialling
   const pool = route.pool === undefined ? undefined : connection.path.exits.pools.find(route.pool)
   connection.route = settingsOf(route, pool?.spec)
+  const admitted = pool === undefined ? undefined : admit(connection, pool.spec)
+  if (typeof admitted === "string") return outcome.limited(connection, admitted)
+  // Another route has failed before this one.
+  connection.dial?.over()
   connection.dial = new Dial(connection, route, pool, outcome)
+  connection.dial.admitted = admitted
   connection.dial.next()
 }
 

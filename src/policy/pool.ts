@@ -1,7 +1,14 @@
 // Pools: named targets with what is known of them over time. What people write (`Pool`), in `export const pools` and in
 // tidegate.yaml alike, and the same as values (`PoolSpec`), with every default filled in.
 import type { Duration } from "./duration.ts"
-import type { BandwidthOptions, BandwidthSpec, ConcurrencyLimitOptions, RateLimitOptions } from "./limits.ts"
+import type {
+  BandwidthOptions,
+  BandwidthSpec,
+  ConcurrencyLimitOptions,
+  ConcurrencyLimitSpec,
+  RateLimitOptions,
+  RateLimitSpec,
+} from "./limits.ts"
 import type { Target } from "./target.ts"
 import type { UpstreamTls } from "./upstream-tls.ts"
 
@@ -133,7 +140,7 @@ export interface Pool {
   readonly breaker?: Breaker
   /** Further attempts after the first, each at a different target. @default the other targets */
   readonly retries?: number
-  /** Retries at one time, as a share of the pool's connections, 0 to 1; some are always allowed. @default 0.2 */
+  /** Retries, as a share of the pool's connections, 0 to 1; above 0, 10 a second are always allowed. @default 0.2 */
   readonly retryBudget?: number
   /** @default "5 seconds" */
   readonly connectTimeout?: Duration
@@ -144,8 +151,11 @@ export interface Pool {
   readonly proxyProtocol?: 1 | 2
   /** How to speak TLS to the targets that are to be encrypted. */
   readonly tls?: UpstreamTls
+  /** Connections that may come to it; further ones end as `limit-reached`. @default no limit */
   readonly rateLimit?: RateLimitOptions
+  /** Connections at one time of each client; further ones end as `limit-reached`. @default no limit */
   readonly concurrencyLimit?: ConcurrencyLimitOptions
+  /** Bytes per second; what comes faster waits. @default no limit */
   readonly bandwidth?: BandwidthOptions
 }
 
@@ -198,7 +208,7 @@ export interface PoolSpec {
   readonly maxDuration: number | undefined
   readonly proxyProtocol: 1 | 2 | undefined
   readonly tls: UpstreamTls | undefined
-  readonly rateLimit: RateLimitOptions | undefined
-  readonly concurrencyLimit: ConcurrencyLimitOptions | undefined
+  readonly rateLimit: RateLimitSpec | undefined
+  readonly concurrencyLimit: ConcurrencyLimitSpec | undefined
   readonly bandwidth: BandwidthSpec | undefined
 }

@@ -1,6 +1,6 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test"
 import { deny, respond, route } from "../../src/policy/decision.ts"
-import type { RouteOptions } from "../../src/policy/decision.ts"
+import type { Decision, RouteOptions } from "../../src/policy/decision.ts"
 import type { PoolSpec } from "../../src/policy/pool.ts"
 import { Pools } from "../../src/upstream/pools.ts"
 import { blackHole } from "../helper/black-hole.ts"
@@ -277,4 +277,53 @@ test("a flood of failures makes no more retries than the budget allows", async (
   expect(retries).toBe(served.pools.find("db")!.retries)
   // Of the 200 that the targets would allow: 10 to start with, 20 earned, and 10 for each second that this took.
   expect(retries).toBeLessThan(150)
+})
+
+describe("a pool's limits", () => {
+  const limited = (url: string, options: Partial<PoolSpec>) =>
+    poolSpec([url], { name: crypto.randomUUID(), ...options })
+
+  function gateOf(spec: PoolSpec, answer: Decision) {
+    const pools = new Pools({ changed: () => undefined, close: () => undefined, members: () => undefined })
+    pools.apply(new Map([["db", spec]]))
+    return gateway(() => answer, {}, { pools })
+  }
+
+  test("of connections at one time are given back at their end", async () => {
+    using up = upstream(echo)
+    using gate = gateOf(limited(up.url, { concurrencyLimit: { max: 1, key: "all" } }), route("db"))
+    using first = await connect(gate.port, { first: "1" })
+    await first.atLeast(1)
+    expect(await ask(gate.port)).toBe("")
+    const [event] = await gate.ended(1)
+    expect(event!.close).toEqual({ reason: "limit-reached", by: "gateway" })
+    expect(event!.policy!.reason).toEndWith("its concurrencyLimit is reached")
+    expect(up.accepted).toHaveLength(1)
+    first.end()
+    await gate.ended(2)
+    expect(await ask(gate.port)).toBe("?")
+  })
+
+  test("of connections that may come lead to what stands behind or()", async () => {
+    using up = upstream(names("ok"))
+    const rateLimit = { limit: 2, per: 3_600_000, burst: 2, key: { ipv4: 32, ipv6: 64 } }
+    using gate = gateOf(limited(up.url, { rateLimit }), route("db").or(respond("busy")))
+    expect([await ask(gate.port), await ask(gate.port), await ask(gate.port)]).toEqual(["ok", "ok", "busy"])
+  })
+
+  test("count a connection that goes on to another pool no more for the first", async () => {
+    using up = upstream(echo)
+    const first = limited(refusing(), { concurrencyLimit: { max: 1, key: "all" } })
+    const pools = new Pools({ changed: () => undefined, close: () => undefined, members: () => undefined })
+    pools.apply(new Map([["first", first]]))
+    using gate = gateway(() => route("first").or(route(up.url)), {}, { pools })
+    using one = await connect(gate.port, { first: "1" })
+    await one.atLeast(1)
+    using two = await connect(gate.port, { first: "2" })
+    await two.atLeast(1)
+    one.end()
+    two.end()
+    const events = await gate.ended(2)
+    expect(events.map(({ close }) => close.reason)).toEqual(["client-closed", "client-closed"])
+  })
 })

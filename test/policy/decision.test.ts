@@ -66,8 +66,8 @@ group("route", () => {
   })
 
   test("may name a pool, alone, with a key to balance by", () => {
-    expect(route("db")).toEqual({ action: "route", targets: [], pool: "db" })
-    expect(route(["db-1"], { key: "user-7", retries: 1 })).toEqual({
+    expect<unknown>(route("db")).toEqual({ action: "route", targets: [], pool: "db" })
+    expect<unknown>(route(["db-1"], { key: "user-7", retries: 1 })).toEqual({
       action: "route",
       targets: [],
       pool: "db-1",
