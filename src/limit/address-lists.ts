@@ -6,8 +6,10 @@ import { parseIp, type Ip } from "../policy/address.ts"
 import type { CidrSet } from "../policy/cidr.ts"
 import { describe } from "../policy/describe.ts"
 import { AddressListInvalid, shownPath } from "./address-list.ts"
+import { signatureOf } from "./file-signature.ts"
+import { FollowedFile, SETTLED, type Kind } from "./followed-file.ts"
 import { linkFolders } from "./link-folders.ts"
-import { readList, readListNow, signatureOf, type ListRead } from "./list-file.ts"
+import { readList, readListNow, type ListRead } from "./list-file.ts"
 
 /** Who is told what becomes of the lists. */
 export interface ListNews {
@@ -31,49 +33,46 @@ export interface ListStatus {
   readonly problem: string | undefined
 }
 
-/** 200 ms: what is bad, empty or gone for less may be half of a change. */
-const SETTLED = 200
-/** 10 seconds: what has changed all the time for so long is not going to be a list. */
-const PATIENCE = 10_000
 /** 1,000 lists that policies could not be loaded for: their policies are reported, and tell as much. */
 const MOST_FAILED = 1000
-/** What stands for the signature of a file that is not there. */
-const MISSING = "missing"
+
+const LIST: Kind<ListRead> = {
+  read: readList,
+  isProblem: (error) => error instanceof AddressListInvalid,
+  isDoubtful: ({ size }) => size === 0,
+}
 
 /** The addresses of one list, as its policies have it. */
 export class AddressList implements CidrSet {
-  readonly path: string
-  #read: ListRead
+  readonly #file: FollowedFile<ListRead>
 
   constructor(path: string, read: ListRead) {
-    this.path = path
-    this.#read = read
+    this.#file = new FollowedFile(path, LIST, read)
+  }
+
+  get path(): string {
+    return this.#file.path
   }
 
   get size(): number {
-    return this.#read.size
+    return this.#file.read.size
   }
 
   get cidrs(): readonly string[] {
-    return this.#read.table.cidrs()
+    return this.#file.read.table.cidrs()
   }
 
   contains(address: Ip | string | undefined): boolean {
     if (address === undefined) return false
-    if (typeof address === "object") return this.#read.table.contains(address)
+    if (typeof address === "object") return this.#file.read.table.contains(address)
     const ip = parseIp(address)
     if (ip === undefined) throw new TypeError(`contains: ${describe(address)} is no IP address`)
-    return this.#read.table.contains(ip)
+    return this.#file.read.table.contains(ip)
   }
 
-  /** What it was read from. */
-  static readOf(list: AddressList): ListRead {
-    return list.#read
-  }
-
-  /** From now on it has these addresses. */
-  static take(list: AddressList, read: ListRead): void {
-    list.#read = read
+  /** What it follows. */
+  static fileOf(list: AddressList): FollowedFile<ListRead> {
+    return list.#file
   }
 }
 
@@ -85,11 +84,6 @@ interface Listed {
   readonly modules: Set<string>
   /** Something that no loader knows has it too. */
   unknown: boolean
-  problem: string | undefined
-  /** The signature that the problem is of. */
-  refused: string | undefined
-  /** What does not look like a list, so far. */
-  doubt: { readonly signature: string; readonly seen: number; readonly since: number } | undefined
 }
 
 export class AddressLists {
@@ -110,17 +104,9 @@ export class AddressLists {
     let list = listed?.list.deref()
     if (listed === undefined || list === undefined) {
       list = new AddressList(path, this.readNow(path))
-      listed = {
-        path,
-        list: new WeakRef(list),
-        modules: new Set(),
-        unknown: false,
-        problem: undefined,
-        refused: undefined,
-        doubt: undefined,
-      }
+      listed = { path, list: new WeakRef(list), modules: new Set(), unknown: false }
       this.lists.set(path, listed)
-    } else if (this.news === undefined && !isCurrent(list)) AddressList.take(list, this.readNow(path))
+    } else if (this.news === undefined) this.refresh(AddressList.fileOf(list))
     if (module === undefined) listed.unknown = true
     else listed.modules.add(module)
     return list
@@ -135,7 +121,7 @@ export class AddressLists {
   /** From now on {@link look} is called when something may have changed, and lists change in place. */
   follow(news: ListNews): Disposable {
     this.news = news
-    for (const [, list] of this.live()) if (list.size === 0) news.warn(`${shownPath(list.path)}: the list is empty`)
+    for (const { path, read } of this.live()) if (read.size === 0) news.warn(`${shownPath(path)}: the list is empty`)
     return {
       [Symbol.dispose]: () => {
         if (this.news === news) this.news = undefined
@@ -150,9 +136,8 @@ export class AddressLists {
   }
 
   status(): readonly ListStatus[] {
-    return this.live().map(([{ problem }, list]) => {
-      const { at, size, took } = AddressList.readOf(list)
-      return { file: shownPath(list.path), prefixes: size, loaded: at.toISOString(), took: Math.round(took), problem }
+    return this.live().map(({ path, problem, read: { at, size, took } }) => {
+      return { file: shownPath(path), prefixes: size, loaded: at.toISOString(), took: Math.round(took), problem }
     })
   }
 
@@ -165,51 +150,30 @@ export class AddressLists {
   private async lookAll(): Promise<void> {
     while (this.due) {
       this.due = false
-      for (const [listed, list] of this.live()) if (this.news !== undefined) await this.lookAt(listed, list, this.news)
-      const mended = [...this.failed].filter(([path, signature]) => (signatureOf(path) ?? MISSING) !== signature)
+      for (const file of this.live()) if (this.news !== undefined) await this.lookAt(file, this.news)
+      const mended = [...this.failed].filter(([path, signature]) => signatureOf(path) !== signature)
       for (const [path] of mended) this.failed.delete(path)
       if (mended.length > 0) this.news?.again()
     }
   }
 
-  private async lookAt(listed: Listed, list: AddressList, news: ListNews): Promise<void> {
-    const { path } = listed
-    const signature = signatureOf(path) ?? MISSING
-    const before = AddressList.readOf(list)
-    if (signature === before.signature && !before.unsure) return this.good(listed, list, before, news)
-    if (signature === listed.refused) return
-    const { doubt } = listed
-    const now = performance.now()
-    if (doubt?.signature === signature && now - doubt.seen < SETTLED) return this.lookLater()
-    const read = this.sameAs(path, signature) ?? (await attempt(path))
-    if (!(read instanceof AddressListInvalid) && read.size > 0) return this.good(listed, list, read, news)
-    const since = doubt?.since ?? now
-    if (doubt?.signature !== signature && now - since < PATIENCE) {
-      listed.doubt = { signature, seen: now, since }
-      return this.lookLater()
-    }
-    if (!(read instanceof AddressListInvalid)) return this.good(listed, list, read, news)
-    listed.doubt = undefined
-    listed.refused = signature
-    if (listed.problem === read.message) return
-    listed.problem = read.message
-    news.error(`${read.message}; the last good version stays (${counted(before.size)})`)
+  private async lookAt(file: FollowedFile<ListRead>, news: ListNews): Promise<void> {
+    const { path, problem: before, read: old } = file
+    const looked = await file.look((signature) => this.sameAs(path, signature))
+    const { problem, read } = file
+    if (looked === "later") later(() => void this.look(), SETTLED).unref()
+    if (looked === "bad") news.error(`${problem}; the last good version stays (${counted(read.size)})`)
+    if (looked !== "good") return
+    const shown = shownPath(path)
+    if (before !== undefined) news.info(`${shown}: the list is good again: ${counted(read.size)}`)
+    else if (read.size > 0) news.info(`${shown}: ${counted(read.size)}, read in ${Math.ceil(read.took)} ms`)
+    if (read.size === 0 && old.size > 0) news.warn(`${shown}: the list is empty now`)
   }
 
-  private good(listed: Listed, list: AddressList, read: ListRead, news: ListNews): void {
-    const before = AddressList.readOf(list)
-    const { problem } = listed
-    listed.problem = listed.refused = listed.doubt = undefined
-    AddressList.take(list, read)
-    const file = shownPath(listed.path)
-    if (problem !== undefined) news.info(`${file}: the list is good again: ${counted(read.size)}`)
-    else if (read.signature !== before.signature && read.size > 0)
-      news.info(`${file}: ${counted(read.size)}, read in ${Math.ceil(read.took)} ms`)
-    if (read.size === 0 && before.size > 0) news.warn(`${file}: the list is empty now`)
-  }
-
-  private lookLater(): void {
-    later(() => void this.look(), SETTLED).unref()
+  /** Reads it again on the spot when it has changed. */
+  private refresh(file: FollowedFile<ListRead>): void {
+    const { path, read } = file
+    if (read.unsure || signatureOf(path) !== read.signature) file.read = this.readNow(path)
   }
 
   private readNow(path: string): ListRead {
@@ -218,27 +182,22 @@ export class AddressLists {
       this.failed.delete(path)
       return read
     } catch (error) {
-      if (this.failed.size < MOST_FAILED) this.failed.set(path, signatureOf(path) ?? MISSING)
+      if (this.failed.size < MOST_FAILED) this.failed.set(path, signatureOf(path))
       throw error
     }
   }
 
   /** What another path to the same file has been read as. */
-  private sameAs(path: string, signature: string | undefined): ListRead | undefined {
-    for (const [, list] of this.live()) {
-      const read = AddressList.readOf(list)
-      if (read.signature === signature && !read.unsure && isAt(path, read.real)) return read
-    }
-    return undefined
+  private sameAs(path: string, signature: string): ListRead | undefined {
+    return this.live().find(({ read }) => read.signature === signature && !read.unsure && isAt(path, read.real))?.read
   }
 
-  /** The lists that somebody still has. */
-  private live(): [Listed, AddressList][] {
-    return [...this.lists.values()].flatMap((listed): [Listed, AddressList][] => {
-      const list = listed.list.deref()
-      if (list !== undefined) return [[listed, list]]
-      this.lists.delete(listed.path)
-      return []
+  /** The files of the lists that somebody still has. */
+  private live(): FollowedFile<ListRead>[] {
+    return [...this.lists.values()].flatMap(({ list, path }) => {
+      const found = list.deref()
+      if (found === undefined) this.lists.delete(path)
+      return found === undefined ? [] : [AddressList.fileOf(found)]
     })
   }
 }
@@ -246,26 +205,12 @@ export class AddressLists {
 /** Those of this process: policies that are loaded by different loaders share them too. */
 export const addressLists = new AddressLists()
 
-function isCurrent(list: AddressList): boolean {
-  const { signature, unsure } = AddressList.readOf(list)
-  return !unsure && signatureOf(list.path) === signature
-}
-
 function isAt(path: string, real: string): boolean {
   try {
     return realpathSync(path) === real
   } catch {
     // It went while it was looked at; reading it says so.
     return false
-  }
-}
-
-async function attempt(path: string): Promise<ListRead | AddressListInvalid> {
-  try {
-    return await readList(path)
-  } catch (error) {
-    if (error instanceof AddressListInvalid) return error
-    throw error
   }
 }
 

@@ -1,21 +1,19 @@
 // A list of addresses in a file: read on the spot, or in slices beside other work. What changes while it is read is not
 // taken for a list.
-import { closeSync, constants, fstatSync, openSync, readSync, realpathSync, statSync, type BigIntStats } from "node:fs"
-import { setImmediate, setTimeout } from "node:timers/promises"
+import { closeSync, constants, fstatSync, openSync, readSync, realpathSync, type BigIntStats } from "node:fs"
+import { setImmediate } from "node:timers/promises"
 import type { AddressTable } from "../policy/address-table.ts"
 import { AddressListInvalid, LARGEST_LIST, ListReader } from "./address-list.ts"
+import { isFresh, settled, signature } from "./file-signature.ts"
+import type { FileVersion } from "./followed-file.ts"
 
 /** What a file held when it was read. */
-export interface ListRead {
+export interface ListRead extends FileVersion {
   readonly table: AddressTable
   /** Prefixes, those that come twice counted twice. */
   readonly size: number
   /** The path with all links resolved. */
   readonly real: string
-  /** Another one when the file has changed. */
-  readonly signature: string
-  /** Read so soon after a change that another one may have left the same signature. */
-  readonly unsure: boolean
   readonly at: Date
   /** Milliseconds. */
   readonly took: number
@@ -34,8 +32,6 @@ const PIECE = 64 * 1024
 const SLICE = 4
 /** 3: who writes to a file without end gets no list out of it. */
 const TRIES = 3
-/** 20 ms: file systems stamp times in steps of up to 10 ms, and two changes in one step look like one. */
-const STEP = 20
 
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: "there is no such file",
@@ -71,24 +67,6 @@ export async function readList(path: string): Promise<ListRead> {
   }
 }
 
-/** The file's signature; `undefined` when it cannot be looked at: whoever reads it is told why. */
-export function signatureOf(path: string): string | undefined {
-  const stat = lookAt(path)
-  return stat === undefined ? undefined : shown(stat)
-}
-
-/** Milliseconds since the file was changed; `undefined` when it cannot be looked at. */
-export function ageOf(path: string): number | undefined {
-  const stat = lookAt(path)
-  return stat === undefined ? undefined : Date.now() - Number(stat.ctimeMs)
-}
-
-/** Waits until another change will be told from the last one. */
-async function settled(path: string): Promise<void> {
-  const age = ageOf(path)
-  if (age !== undefined && age < STEP) await setTimeout(Math.min(STEP, STEP - age))
-}
-
 function* reading(path: string): Generator<void, ListRead> {
   const began = performance.now()
   const startedAt = Date.now()
@@ -110,8 +88,8 @@ function* reading(path: string): Generator<void, ListRead> {
       table,
       size: reader.size,
       real,
-      signature: shown(before),
-      unsure: startedAt - Number(before.ctimeMs) < STEP,
+      signature: signature(before),
+      unsure: isFresh(before, startedAt),
       at: new Date(),
       took: performance.now() - began,
     }
@@ -125,7 +103,7 @@ function* reading(path: string): Generator<void, ListRead> {
 }
 
 function hasChanged(file: number, before: BigIntStats): boolean {
-  return shown(fstatSync(file, { bigint: true })) !== shown(before)
+  return signature(fstatSync(file, { bigint: true })) !== signature(before)
 }
 
 function opened(path: string): { readonly file: number; readonly before: BigIntStats; readonly real: string } {
@@ -148,17 +126,4 @@ function opened(path: string): { readonly file: number; readonly before: BigIntS
 function unreadable(path: string, error: unknown): AddressListInvalid {
   const code = error instanceof Error && "code" in error ? String(error.code) : undefined
   return new AddressListInvalid(path, `cannot be read: ${REASONS[code ?? ""] ?? code ?? String(error)}`)
-}
-
-function lookAt(path: string): BigIntStats | undefined {
-  try {
-    return statSync(path, { bigint: true, throwIfNoEntry: false })
-  } catch {
-    // A loop of links, a folder that is closed to us: reading it says so.
-    return undefined
-  }
-}
-
-function shown({ ctimeNs, dev, ino, mtimeNs, size }: BigIntStats): string {
-  return `${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}`
 }
