@@ -11,15 +11,11 @@ import {
   requestedName,
   type HandshakeError,
 } from "../upstream/certificate.ts"
+import { requestProblem, SSL_REQUEST } from "../upstream/tls-request.ts"
 import { startTls, tlsFacts } from "./bun-socket.ts"
 import type { Connection } from "./connection.ts"
 import type { Side } from "./side.ts"
 import { alpnWire, POSTGRES_ALPN } from "./alpn.ts"
-
-/** SSLRequest (PostgreSQL protocol 3, "Message Formats"). */
-const SSL_REQUEST = Uint8Array.of(0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f)
-const ACCEPTED = 0x53
-const REFUSED = 0x4e
 
 export interface UpstreamHelloOutcome {
   readonly ready: (side: Side) => void
@@ -62,10 +58,8 @@ export class UpstreamHello {
   spoke(chunk: Uint8Array): void {
     if (this.step === "handshake")
       return this.fail("TLS: it spoke before the handshake, so it does not speak TLS there")
-    // Bytes behind the answer would be taken for what was encrypted later (CVE-2021-23222).
-    if (chunk.length !== 1) return this.fail("it sent something else than one byte in answer to the request for TLS")
-    if (chunk[0] === REFUSED) return this.fail("it does not speak TLS (it answered the request for TLS with N)")
-    if (chunk[0] !== ACCEPTED) return this.fail("it is no PostgreSQL server that speaks TLS")
+    const problem = requestProblem(chunk)
+    if (problem !== undefined) return this.fail(problem)
     // Neither the request nor its answer are bytes of the connection.
     this.side.written = 0
     if (this.target.kind === "tls") this.handshake()

@@ -58,7 +58,11 @@ export async function run(
 }
 
 /** Connects until somebody answers; a server that ends first is an error with its output. */
-async function answering(child: Bun.Subprocess<"ignore", "pipe", "pipe">, port: number): Promise<void> {
+async function answering(
+  child: Bun.Subprocess<"ignore", "pipe", "pipe">,
+  port: number,
+  hostname: string,
+): Promise<void> {
   const output = new Response(child.stderr).text()
   const ended = child.exited.then(async (code) => {
     throw new Error(`the server ended with ${code}: ${await output}`)
@@ -66,7 +70,7 @@ async function answering(child: Bun.Subprocess<"ignore", "pipe", "pipe">, port: 
   // Handled where it is raced; a server that is stopped later must not count as a stray rejection.
   ended.catch(() => undefined)
   for (;;) {
-    const open = Bun.connect({ hostname: "127.0.0.1", port, socket: { data: () => undefined } }).then(
+    const open = Bun.connect({ hostname, port, socket: { data: () => undefined } }).then(
       (socket) => {
         socket.end()
         return true
@@ -78,13 +82,18 @@ async function answering(child: Bun.Subprocess<"ignore", "pipe", "pipe">, port: 
   }
 }
 
-async function startServer(command: string[], port: number, folder: string): Promise<RunningServer> {
+export async function startServer(
+  command: string[],
+  port: number,
+  folder: string,
+  hostname = "127.0.0.1",
+): Promise<RunningServer> {
   const child = Bun.spawn([program(command[0]!)!, ...command.slice(1)], {
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
   })
-  await answering(child, port)
+  await answering(child, port, hostname)
   return {
     port,
     folder,
@@ -96,15 +105,16 @@ async function startServer(command: string[], port: number, folder: string): Pro
   }
 }
 
-function newFolder(): string {
+export function newFolder(): string {
   return mkdtempSync(join(tmpdir(), "tidegate-server-"))
 }
 
-export function startRedis(): Promise<RunningServer> {
+/** @param settings further ones, as arguments */
+export function startRedis(...settings: string[]): Promise<RunningServer> {
   const port = freePort()
   const folder = newFolder()
   return startServer(
-    ["redis-server", "--port", String(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder],
+    ["redis-server", "--port", String(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder, ...settings],
     port,
     folder,
   )
@@ -115,10 +125,12 @@ export interface PostgresOptions {
   readonly name?: string
   /** It speaks TLS with this certificate. */
   readonly tls?: { readonly cert: string; readonly key: string }
+  /** It follows a log that never comes, and lets nobody in meanwhile. */
+  readonly isRecovering?: boolean
 }
 
 /** PostgreSQL does not run as root: then it runs as its own user. */
-export async function startPostgres({ name = "", tls }: PostgresOptions = {}): Promise<RunningServer> {
+export async function startPostgres({ name = "", tls, isRecovering }: PostgresOptions = {}): Promise<RunningServer> {
   const port = freePort()
   const folder = newFolder()
   const asUser = userInfo().uid === 0 ? ["runuser", "-u", "postgres", "--"] : []
@@ -140,6 +152,10 @@ export async function startPostgres({ name = "", tls }: PostgresOptions = {}): P
       chownSync(path, uid, gid)
     }
     settings.push("ssl=on", `ssl_cert_file=${files.cert}`, `ssl_key_file=${files.key}`)
+  }
+  if (isRecovering === true) {
+    writeFileSync(join(data, "standby.signal"), "")
+    settings.push("hot_standby=off")
   }
   const server = [program("postgres")!, "-D", data, "-p", String(port), "-k", folder]
   return startServer([...asUser, ...server, ...settings.flatMap((each) => ["-c", each])], port, folder)
@@ -169,12 +185,15 @@ export async function startSsh(): Promise<RunningServer & { readonly key: string
   return { ...server, key, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() }
 }
 
-export function startNginx(): Promise<RunningServer> {
+/** @param tls it speaks TLS with this certificate */
+export function startNginx(tls?: { readonly cert: string; readonly key: string }): Promise<RunningServer> {
   const port = freePort()
   const folder = newFolder()
   mkdirSync(join(folder, "html"))
   writeFileSync(join(folder, "html", "index.html"), "hello from nginx\n")
   writeFileSync(join(folder, "html", "big"), new Uint8Array(20_000_000).fill(65))
+  if (tls !== undefined) for (const kind of ["cert", "key"] as const) writeFileSync(join(folder, kind), tls[kind])
+  const secure = tls === undefined ? "" : `ssl_certificate ${folder}/cert; ssl_certificate_key ${folder}/key;`
   const temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
     (name) => `${name}_temp_path ${folder}/${name};`,
   )
@@ -182,7 +201,7 @@ export function startNginx(): Promise<RunningServer> {
     join(folder, "nginx.conf"),
     `daemon off; ${userInfo().uid === 0 ? "user root;" : ""} worker_processes 1; pid ${folder}/pid; error_log ${folder}/error.log;
 events { worker_connections 512; }
-http { access_log off; ${temp.join(" ")} server { listen 127.0.0.1:${port}; root ${folder}/html; } }`,
+http { access_log off; ${temp.join(" ")} server { listen 127.0.0.1:${port}${tls === undefined ? "" : " ssl"}; ${secure} root ${folder}/html; } }`,
   )
   return startServer(["nginx", "-c", join(folder, "nginx.conf"), "-e", join(folder, "error.log")], port, folder)
 }
