@@ -66,6 +66,10 @@ class Rates implements RateCounts {
     this.most = most
   }
 
+  get size(): number {
+    return this.table.size
+  }
+
   take(high: number, low: number, rate: Rate): boolean {
     const now = this.advance(rate)
     const { table } = this
@@ -122,6 +126,10 @@ class Concurrency implements ConcurrencyCounts {
 
   constructor(most: number) {
     this.most = most
+  }
+
+  get size(): number {
+    return this.table.size
   }
 
   get busy(): boolean {

@@ -8,6 +8,8 @@ export interface RateCounts {
   take(high: number, low: number, rate: Rate): boolean
   /** Whole tokens that are left. */
   remaining(high: number, low: number, rate: Rate): number
+  /** Keys that take memory here. */
+  readonly size: number
 }
 
 /** How tokens come back; its options may change from one call to the next, and what was taken stays taken. */
@@ -28,6 +30,8 @@ export interface ConcurrencyCounts {
   active(high: number, low: number): number
   /** Whether anything is counted. */
   readonly busy: boolean
+  /** Keys that take memory here. */
+  readonly size: number
 }
 
 export interface LimitStore {
