@@ -50,6 +50,8 @@ export type {
   ProtocolOptions,
   Summary,
 } from "./policy/connection.ts"
+export type { ProxyFacts, ProxySsl, Tlv } from "./policy/proxy-facts.ts"
+export type { ProxyProtocolOptions } from "./policy/proxy-senders.ts"
 export type { AlternativeNames, ClientCertificate } from "./policy/client-certificate.ts"
 export type {
   CertificatePair,

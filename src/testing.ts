@@ -17,6 +17,7 @@ export {
   type Facts,
   type HelloFacts,
   type PostgresFacts,
+  type ProxyGiven,
   type TerminatedFacts,
 } from "./policy/simulated.ts"
 

@@ -3,6 +3,7 @@ import { formatIp } from "../policy/address.ts"
 import type { CloseReason, Summary } from "../policy/connection.ts"
 import type { PresentedCertificate, Terminated } from "../policy/terminate.ts"
 import type { ClosedBy, Connection } from "./connection.ts"
+import type { Proxied } from "./proxy-in.ts"
 import { ipOf } from "./socket-address.ts"
 
 export function summarise(connection: Connection, reason: CloseReason, by: ClosedBy): Summary {
@@ -23,6 +24,7 @@ export function summarise(connection: Connection, reason: CloseReason, by: Close
       bytes_in: client.received,
       bytes_out: client.written,
     },
+    via: connection.proxied === undefined ? null : viaOf(connection.proxied),
     ip_policy: { decision: decision === undefined ? null : decision.action === "deny" ? "block" : "allow" },
     ja4_fingerprint: hello?.ja4 ?? null,
     tls: terminated === undefined ? null : agreed(terminated),
@@ -54,6 +56,18 @@ export function summarise(connection: Connection, reason: CloseReason, by: Close
     },
     problem: policy === undefined ? (connection.reason ?? null) : null,
     close: { reason, by },
+  }
+}
+
+function viaOf({ header, sender }: Proxied): Summary["via"] {
+  const ip = ipOf(sender)
+  return {
+    ip: ip === undefined ? null : formatIp(ip),
+    port: sender?.port ?? null,
+    proxy_version: header.version,
+    command: header.command,
+    authority: header.tlvs.authority ?? null,
+    unique_id: header.tlvs.uniqueId ?? null,
   }
 }
 

@@ -10,6 +10,7 @@ import type { SocketName } from "../native/socket.ts"
 import { summarise } from "./close-reason.ts"
 import type { DataPath } from "./data-path.ts"
 import type { Listener } from "./listener.ts"
+import type { HeaderWait, Proxied, Suspect } from "./proxy-in.ts"
 import type { Deciding } from "./decide.ts"
 import type { Dial } from "./dial.ts"
 import { Preread, type PrereadHost } from "./preread.ts"
@@ -35,7 +36,7 @@ export const State = {
   /** Our FIN is out; what the client still sends is thrown away. */
   lingering: 6,
   closed: 7,
-  /** First of all where the listener is `tls://` or `postgres://`: the hello is being read, nobody is asked yet. */
+  /** First of all where a PROXY header or a hello is awaited: it is being read, nobody is asked yet. */
   reading: 8,
 } as const
 export type State = (typeof State)[keyof typeof State]
@@ -49,14 +50,22 @@ export class Connection implements Timed, PrereadHost {
   readonly listener: Listener
   readonly plan: ListenerPlan
   readonly client: Side
-  /** Addresses are read at accept: each is a system call, and none is there once the socket has closed. */
-  readonly peer: SocketName | undefined
-  readonly local: SocketName | undefined
+  /**
+   * The client's address, and the one that it connected to: those of a PROXY header, once one was believed. They are read
+   * at accept: each is a system call, and none is there once the socket has closed.
+   */
+  peer: SocketName | undefined
+  local: SocketName | undefined
   readonly openedAt: number
   readonly sequence: number
   readonly started: number
 
   state: State = State.deciding
+  /** While the PROXY header of a trusted sender is waited for. */
+  headerWait: HeaderWait | undefined = undefined
+  proxied: Proxied | undefined = undefined
+  /** Until the first bytes of a client that is not trusted are seen to begin no PROXY header. */
+  suspect: Suspect | undefined = undefined
   upstream: Side | undefined = undefined
   preread: Preread | undefined = undefined
   view: ConnectionView | undefined = undefined

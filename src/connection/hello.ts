@@ -1,5 +1,6 @@
-// What is read before anybody is asked: the TLS hello of `tls://` listeners, and PostgreSQL's way to it on
-// `postgres://` listeners (protocol 3, "SSL Session Encryption"). Who is asked follows from the server name.
+// What is read before anybody is asked: PROXY headers of trusted senders, the TLS hello of `tls://` listeners, and
+// PostgreSQL's way to it on `postgres://` listeners (protocol 3, "SSL Session Encryption"). Who is asked follows from the
+// server name.
 import { HelloInvalid, PREREAD_DEADLINE } from "../policy/preread.ts"
 import { readable } from "../policy/thrown.ts"
 import { alert, type Alert } from "../protocol/alert.ts"
@@ -11,6 +12,7 @@ import { decide } from "./decide.ts"
 import { alertFor } from "./farewell.ts"
 import { linger, refuse } from "./ending.ts"
 import { helloOr } from "./preread.ts"
+import { awaitHeader, expireHeader, readHeader } from "./proxy-in.ts"
 
 /** Bytes of an SSLRequest or GSSENCRequest. */
 const REQUEST_LENGTH = 8
@@ -21,13 +23,28 @@ const HANDSHAKE = 0x16
 
 /** A connection was accepted. */
 export function begin(connection: Connection): void {
-  if (connection.plan.scheme === "tcp") return decide(connection)
+  if (connection.plan.proxyProtocol === undefined || !awaitHeader(connection)) start(connection)
+}
+
+/** The client may begin: a PROXY header has been read, or none is waited for. */
+function start(connection: Connection): void {
+  if (connection.plan.scheme === "tcp") {
+    connection.state = State.deciding
+    return decide(connection)
+  }
   connection.state = State.reading
   connection.schedule(PREREAD_DEADLINE)
+  const { client, preread } = connection
+  if (client.ended || (preread?.size ?? 0) > 0) readOn(connection)
 }
 
 /** The client has sent more, or its FIN. */
 export function readOn(connection: Connection): void {
+  const { headerWait } = connection
+  if (headerWait !== undefined) {
+    if (readHeader(connection, headerWait)) start(connection)
+    return
+  }
   if (connection.plan.scheme === "postgres" && connection.postgres === undefined) return readStart(connection)
   const hello = parseClientHello(connection.ahead().bytes)
   if (hello !== "more") take(connection, hello)
@@ -36,6 +53,11 @@ export function readOn(connection: Connection): void {
 
 /** The client was too slow. */
 export function expireReading(connection: Connection): void {
+  const { headerWait } = connection
+  if (headerWait !== undefined) {
+    if (expireHeader(connection, headerWait)) start(connection)
+    return
+  }
   connection.reason = `the client sent ${connection.preread?.size ?? 0} bytes and no whole hello within ${PREREAD_DEADLINE} ms`
   // It is owed nothing: not even the FIN of a client that is gone is waited for.
   connection.finish("preread-timeout", "gateway")

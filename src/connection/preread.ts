@@ -42,6 +42,8 @@ export class Preread {
   private waiters: Waiter[] = []
   /** Bytes held. */
   size = 0
+  /** Reading stops at as many. */
+  private limit = HELLO_WIRE_LIMIT
 
   constructor(host: PrereadHost) {
     this.host = host
@@ -59,7 +61,7 @@ export class Preread {
     if (this.chunks.length > MOST_CHUNKS) this.join()
     // What a chunk brought beyond the limit is kept: first chunks of 128 to 512 KiB are normal. Reading stops at what
     // the largest hello takes.
-    if (this.size >= HELLO_WIRE_LIMIT) this.host.client.pause()
+    if (this.size >= this.limit) this.host.client.pause()
     this.serve()
   }
 
@@ -136,8 +138,15 @@ export class Preread {
     const rest = all.subarray(n)
     this.chunks = rest.length === 0 ? [] : [rest]
     this.size = rest.length
-    if (this.size < HELLO_WIRE_LIMIT) this.host.client.resume()
+    if (this.size < this.limit) this.host.client.resume()
     return taken
+  }
+
+  /** What is read next has as many bytes; reading stops there, or where it always does. */
+  expect(bytes: number): void {
+    this.limit = Math.max(HELLO_WIRE_LIMIT, bytes)
+    if (this.size < this.limit) this.host.client.resume()
+    else this.host.client.pause()
   }
 
   /** Answers the client before the decision. */

@@ -11,6 +11,7 @@ import { expireLinger, letGo, lingered, proceed } from "./ending.ts"
 import { clientEnded, expireRelay, relay, relayDrained, sideClosed, upstreamEnded } from "./relay.ts"
 import type { Side } from "./side.ts"
 import { clientHandshaken } from "./terminate.ts"
+import { isSpoofed } from "./proxy-in.ts"
 import { tlsError } from "../policy/tls-error.ts"
 
 /** Errors of TLS have OpenSSL's form; the socket closes by itself after them. */
@@ -40,6 +41,8 @@ export const clientHandlers = {
     const connection = side.connection
     side.received += chunk.length
     connection.activeAt = connection.path.wheel.now
+    const { suspect } = connection
+    if (suspect !== undefined && isSpoofed(connection, suspect, chunk)) return
     switch (connection.state) {
       case State.relaying:
         return relay(side, chunk)

@@ -11,6 +11,7 @@ import type {
 } from "../policy/connection.ts"
 import { ADDRESS, WHEN_CLOSED, type Hooks } from "../policy/hooks.ts"
 import { LogFields } from "../policy/log-fields.ts"
+import { proxyFacts, type ProxyFacts } from "../policy/proxy-facts.ts"
 import type { SocketName } from "../native/socket.ts"
 import { ipOf } from "./socket-address.ts"
 import { onlyOption } from "../policy/preread.ts"
@@ -42,6 +43,11 @@ class ClientView implements Client {
   }
 }
 
+function endpointOf(name: SocketName | undefined): Endpoint {
+  const ip = ipOf(name)
+  return { address: ip === undefined ? undefined : formatIp(ip), port: name?.port }
+}
+
 export function isWithin(ip: Ip | undefined, ranges: readonly (string | CidrSet)[]): boolean {
   let texts: string[] | undefined = undefined
   let inside = false
@@ -57,6 +63,7 @@ export function isWithin(ip: Ip | undefined, ranges: readonly (string | CidrSet)
 export class ConnectionView implements PolicyConnection, Pick<Hooks, typeof ADDRESS | typeof WHEN_CLOSED> {
   readonly #connection: Connection
   #client: ClientView | undefined
+  #proxy: ProxyFacts | undefined
   #vars: Map<string, unknown> | undefined
   #abort: AbortController | undefined
   #ended: string | undefined
@@ -83,8 +90,17 @@ export class ConnectionView implements PolicyConnection, Pick<Hooks, typeof ADDR
   }
 
   get server(): Endpoint {
-    const ip = ipOf(this.#connection.local)
-    return { address: ip === undefined ? undefined : formatIp(ip), port: this.#connection.local?.port }
+    return endpointOf(this.#connection.local)
+  }
+
+  get via(): Endpoint | undefined {
+    const { proxied } = this.#connection
+    return proxied === undefined ? undefined : endpointOf(proxied.sender)
+  }
+
+  get proxy(): ProxyFacts | undefined {
+    const { proxied } = this.#connection
+    return proxied === undefined ? undefined : (this.#proxy ??= proxyFacts(proxied.header))
   }
 
   get listener(): { readonly name: string; readonly url: string } {

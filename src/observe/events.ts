@@ -185,11 +185,11 @@ const LONGEST_FIELD = 200
 
 /** The closing event as a line for people: when, who, where, which policy said what, how much, how long, why. */
 export function closedText(summary: Summary, paint: Paint): string {
-  const { conn, listener, policy, upstream, timing, close, problem, tls, traffic_policy } = summary
+  const { conn, listener, policy, upstream, timing, close, problem, tls, traffic_policy, via } = summary
   const reasonColor = ORDINARY.has(close.reason) ? "dim" : FAULTS.has(close.reason) ? "red" : "yellow"
   const parts = [
     paint("dim", clock(conn.end_ts)),
-    `${endpoint(conn.client_ip, conn.client_port)} -> ${safe(listener.name)}`,
+    `${endpoint(conn.client_ip, conn.client_port)}${via === null ? "" : ` via ${endpoint(via.ip, via.port)}`} -> ${safe(listener.name)}`,
     ...(conn.server_name === null ? [] : [safe(conn.server_name)]),
     ...(tls === null
       ? []

@@ -5,6 +5,7 @@ import type { Answer } from "./decision.ts"
 import type { Duration } from "./duration.ts"
 import type { Listen } from "./listen.ts"
 import type { ClientHello, Protocol } from "../protocol/index.ts"
+import type { ProxyFacts } from "./proxy-facts.ts"
 import type { Terminated, TerminateOptions } from "./terminate.ts"
 
 /** One end of a TCP connection. On a unix listener `address` and `port` are `undefined`. */
@@ -14,6 +15,7 @@ export interface Endpoint {
   readonly port: number | undefined
 }
 
+/** Who connects: behind a load balancer whose PROXY header is believed, its client. */
 export interface Client extends Endpoint {
   readonly family: "IPv4" | "IPv6" | "unix"
   /**
@@ -54,8 +56,12 @@ export interface Connection {
   /** Unique and ordered by time. */
   readonly id: string
   readonly client: Client
-  /** The address and port that the client connected to. */
+  /** The address and port that the client connected to; behind a load balancer, those that it connected to there. */
   readonly server: Endpoint
+  /** The load balancer that passed the connection on with a PROXY header; `undefined` for one that came without. */
+  readonly via: Endpoint | undefined
+  /** What that header says. */
+  readonly proxy: ProxyFacts | undefined
   readonly listener: { readonly name: string; readonly url: string }
   readonly openedAt: Date
   /**
@@ -143,6 +149,16 @@ export interface Summary {
     /** Bytes to the client, likewise. */
     readonly bytes_out: number
   }
+  /** The load balancer that passed it on with a PROXY header, and what that says; `null` for one that came without. */
+  readonly via: {
+    readonly ip: string | null
+    readonly port: number | null
+    readonly proxy_version: 1 | 2
+    /** `local`: the load balancer's own connection. */
+    readonly command: "proxy" | "local"
+    readonly authority: string | null
+    readonly unique_id: string | null
+  } | null
   /** `block` when a policy denied the connection, `allow` when one routed or answered it. */
   readonly ip_policy: { readonly decision: "allow" | "block" | null }
   readonly ja4_fingerprint: string | null

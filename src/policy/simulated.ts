@@ -1,7 +1,7 @@
 // A connection made from facts, for tests and `tidegate explain`. Nothing is opened and nothing ever waits:
 // what the client would still have to send never comes.
 import type { ClientHello, Protocol } from "../protocol/index.ts"
-import { formatHostPort, formatIp, parseIp, type Ip } from "./address.ts"
+import { formatHostPort, formatIp, type Ip } from "./address.ts"
 import { inlineCidrs, type CidrSet } from "./cidr.ts"
 import type { Client, Connection, Endpoint, PeekOptions, PostgresStart, ProtocolOptions } from "./connection.ts"
 import type { Decision } from "./decision.ts"
@@ -12,24 +12,36 @@ import { identity, parseListen, type ListenEntry, type Scheme } from "./listen.t
 import { LogFields } from "./log-fields.ts"
 import { onlyOption, peekSize, PREREAD_DEADLINE, PrereadTimeout, PROTOCOL_SILENCE } from "./preread.ts"
 import { SimulatedClient, type Objection } from "./simulated-client.ts"
+import type { ProxyFacts } from "./proxy-facts.ts"
+import { addressIn, passedOn, type Passed, type ProxyGiven, type SimulatedAddress } from "./simulated-proxy.ts"
 import { checkServes, sentBy, startAt, type Refused } from "./simulated-start.ts"
 import { checkTlsFacts, type CertificateFacts, type TerminatedFacts } from "./simulated-tls.ts"
-import { parsePort, splitHostPort } from "./target.ts"
 import type { Terminated, TerminateOptions } from "./terminate.ts"
 
 export { FactsInvalid, type HelloFacts, type PostgresFacts } from "./first-bytes.ts"
+export type { ProxyGiven } from "./simulated-proxy.ts"
 export type { Refused } from "./simulated-start.ts"
 export type { CertificateFacts, TerminatedFacts } from "./simulated-tls.ts"
 
 /** Who connects where, and what the client sends. */
 export interface Facts {
-  /** The client: `"203.0.113.9"`, `"203.0.113.9:4711"` or `"[2001:db8::1]:4711"`. Left out on a `unix:` listener. */
+  /**
+   * The client: `"203.0.113.9"`, `"203.0.113.9:4711"` or `"[2001:db8::1]:4711"`. Left out on a `unix:` listener, unless
+   * there is a `via`.
+   */
   readonly from?: string
   /**
    * The listener that it connects to: `"tcp://:5432"`, `"tcp://127.0.0.1:5432"`, `"unix:/run/x.sock"`; a name in
    * `"tls://db.example.com:443"` or `"postgres://db.example.com:5432"` is the one that the client asks for.
    */
   readonly to: string
+  /**
+   * The load balancer that passes it on with a PROXY header: `"10.0.0.5"`, `"10.0.0.5:4711"`; `"unix"` on a `unix:`
+   * listener.
+   */
+  readonly via?: string
+  /** What that header says. @default version 2, and nothing beside the addresses */
+  readonly proxy?: ProxyGiven
   /** The client speaks TLS, with this hello. @default on a `tls://` listener one that asks for the name in `to` */
   readonly tls?: HelloFacts
   /** The client speaks PostgreSQL, and starts like this. */
@@ -67,11 +79,11 @@ export interface Simulated {
 /** The listener that a connection meets. */
 export type Met = Connection["listener"] & { readonly scheme: Scheme }
 
-/** A client port where the facts name none: the first of the ephemeral range of RFC 6335. */
-const CLIENT_PORT = 49_152
 const FACTS = [
   "from",
   "to",
+  "via",
+  "proxy",
   "tls",
   "postgres",
   "bytes",
@@ -99,7 +111,9 @@ export function simulate(facts: Facts, met?: Met): Simulated {
   const scheme = met?.scheme ?? to.scheme
   const start = startAt(scheme, sent)
   if (start.refused === undefined && scheme !== "tcp") checkServes(to, start)
-  const from = to.bind.kind === "unix" ? undefined : clientOf(facts.from)
+  const onUnix = to.bind.kind === "unix"
+  const passed = passedOn(facts, onUnix)
+  const from = clientIn(facts, passed, onUnix)
   const controller = new AbortController()
   const log = new LogFields()
   const said = new SimulatedClient(facts, scheme, sent, start)
@@ -109,7 +123,9 @@ export function simulate(facts: Facts, met?: Met): Simulated {
       server:
         to.bind.kind === "unix"
           ? { address: undefined, port: undefined }
-          : { address: serverAddress(to.bind.address, from!.ip), port: to.bind.port },
+          : { address: serverAddress(to.bind.address, from?.ip), port: to.bind.port },
+      via: passed === undefined ? undefined : { address: passed.address, port: passed.port },
+      proxy: passed?.proxy,
       listener: met === undefined ? listenerAt(to) : { name: met.name, url: met.url },
       openedAt: at,
       signal: controller.signal,
@@ -135,6 +151,8 @@ class SimulatedConnection implements Connection, Pick<Hooks, typeof ADDRESS | ty
   readonly id = `simulated-${++count}`
   readonly client: Client
   readonly server: Endpoint
+  readonly via: Endpoint | undefined
+  readonly proxy: ProxyFacts | undefined
   readonly listener: Connection["listener"]
   readonly openedAt: Date
   readonly postgres: PostgresStart | undefined
@@ -148,7 +166,7 @@ class SimulatedConnection implements Connection, Pick<Hooks, typeof ADDRESS | ty
   #atEnd: (() => void)[] | undefined = []
 
   constructor(
-    known: Pick<Connection, "client" | "server" | "listener" | "openedAt" | "signal" | "postgres">,
+    known: Pick<Connection, "client" | "server" | "via" | "proxy" | "listener" | "openedAt" | "signal" | "postgres">,
     ip: Ip | undefined,
     client: SimulatedClient,
     log: LogFields,
@@ -156,6 +174,8 @@ class SimulatedConnection implements Connection, Pick<Hooks, typeof ADDRESS | ty
     this[ADDRESS] = ip
     this.client = known.client
     this.server = known.server
+    this.via = known.via
+    this.proxy = known.proxy
     this.listener = known.listener
     this.openedAt = known.openedAt
     this.signal = known.signal
@@ -236,20 +256,14 @@ function portOf(entry: ListenEntry): number | undefined {
   return entry.bind.kind === "tcp" ? entry.bind.port : undefined
 }
 
-function clientOf(from: unknown): { ip: Ip; port: number } {
-  const expected = 'expected the client\'s address, like "203.0.113.9", "203.0.113.9:4711" or "[2001:db8::1]:4711"'
-  if (typeof from !== "string") throw new FactsInvalid(`from: ${expected}`)
-  const bare = parseIp(from)
-  if (bare !== undefined) return { ip: bare, port: CLIENT_PORT }
-  const split = splitHostPort(from)
-  const ip = split === undefined ? undefined : parseIp(split.host)
-  const port = split === undefined ? undefined : split.port === "" ? CLIENT_PORT : parsePort(split.port)
-  if (ip === undefined || port === undefined || port === 0)
-    throw new FactsInvalid(`from: ${JSON.stringify(from)}: ${expected}`)
-  return { ip, port }
+/** Who the client is: a load balancer that connects on nobody's behalf is its own. */
+function clientIn({ from }: Facts, passed: Passed | undefined, onUnix: boolean): SimulatedAddress | undefined {
+  if (from === undefined && passed?.proxy.command === "local") return passed.at
+  if (onUnix && (passed === undefined || from === undefined)) return undefined
+  return addressIn("from", from)
 }
 
-function client(from: { ip: Ip; port: number } | undefined): Client {
+function client(from: SimulatedAddress | undefined): Client {
   if (from === undefined) return { address: undefined, port: undefined, family: "unix", within: () => false }
   const within = (...ranges: readonly (string | CidrSet)[]) =>
     ranges.some((range) => (typeof range === "string" ? inlineCidrs([range]) : range).contains(from.ip))
@@ -257,7 +271,7 @@ function client(from: { ip: Ip; port: number } | undefined): Client {
 }
 
 /** On a wildcard the client reached some address of this machine: the loopback of its family stands for it. */
-function serverAddress(bound: string, client: Ip): string {
+function serverAddress(bound: string, client: Ip | undefined): string {
   if (bound !== "*" && bound !== "0.0.0.0" && bound !== "::") return bound
-  return client.family === "IPv4" ? "127.0.0.1" : "::1"
+  return client?.family === "IPv6" ? "::1" : "127.0.0.1"
 }

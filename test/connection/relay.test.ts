@@ -264,6 +264,7 @@ describe("the closing event", () => {
         bytes_in: 7,
         bytes_out: 4,
       },
+      via: null,
       ip_policy: { decision: "allow" },
       ja4_fingerprint: null,
       tls: null,
