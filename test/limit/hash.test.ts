@@ -3,13 +3,14 @@ import { expect, test } from "bun:test"
 import { Hash, randomSeed } from "../../src/limit/hash.ts"
 import { random } from "../helper/random.ts"
 
+const left = (x: number, by: number) => ((x << by) | (x >>> (32 - by))) >>> 0
+
 /** HalfSipHash as it is written down, slowly. */
 function halfSipHash(
   seed: readonly [number, number],
   words: readonly number[],
   [each, last]: readonly [number, number],
 ) {
-  const left = (x: number, by: number) => ((x << by) | (x >>> (32 - by))) >>> 0
   const v = [seed[0], (seed[1] ^ 0xee) >>> 0, (0x6c796765 ^ seed[0]) >>> 0, (0x74656462 ^ seed[1]) >>> 0]
   const rounds = (n: number) => {
     for (let i = 0; i < n; i++) {

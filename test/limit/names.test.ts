@@ -7,10 +7,10 @@ const RATE = { limit: 1, per: 1e9, burst: 1 }
 
 function start() {
   let now = 0
-  const timers: { at: number; then: () => void }[] = []
+  const timers: { at: number; call: () => void }[] = []
   const names = new Names({
     clock: () => now,
-    later: (milliseconds, then) => timers.push({ at: now + milliseconds, then }),
+    later: (milliseconds, call) => timers.push({ at: now + milliseconds, call }),
     store: new MemoryStore({ clock: () => 0, seed: [1, 2] }),
   })
   return {
@@ -20,7 +20,7 @@ function start() {
       now += milliseconds
       for (const timer of timers.filter(({ at }) => at <= now)) {
         timers.splice(timers.indexOf(timer), 1)
-        timer.then()
+        timer.call()
       }
     },
   }

@@ -69,11 +69,12 @@ test("any order of adding, using, retiring and giving away agrees with a list", 
   }
 })
 
+const high = (i: number) => Math.imul(i, 0x9e3779b1)
+const low = (i: number) => Math.imul(i, 0x85ebca6b) ^ 0x1234
+
 test("100,000 keys are all found, at every size on the way, and in the order of their last use", () => {
   const table = new Table()
   const N = 100_000
-  const high = (i: number) => Math.imul(i, 0x9e3779b1)
-  const low = (i: number) => Math.imul(i, 0x85ebca6b) ^ 0x1234
   for (let i = 0; i < N; i++) {
     table.add(high(i), low(i), i)
     const earlier = (i * 7919) % (i + 1)
