@@ -16,6 +16,8 @@ export interface Contender {
 
 export interface Conflict<C extends Contender> {
   readonly loser: C
+  /** What of the loser it is about. */
+  readonly entry: ListenEntry
   readonly message: string
 }
 
@@ -44,10 +46,15 @@ interface Claim {
 
 type Setting = ListenerSettings[keyof ListenerSettings]
 
+/** The order in which files may claim something. */
+export function savedBefore(a: Contender, b: Contender): number {
+  return a.savedAt - b.savedAt || byName(a.file, b.file)
+}
+
 /** The first conflict between files, if there is one. */
 export function findConflict<C extends Contender>(contenders: readonly C[]): Conflict<C> | undefined {
   const claims = new Map<string, Claim>()
-  for (const loser of contenders.toSorted((a, b) => a.savedAt - b.savedAt || byName(a.file, b.file))) {
+  for (const loser of contenders.toSorted(savedBefore)) {
     for (const entry of loser.listen ?? []) {
       const id = identity(entry.bind, loser.file)
       let claim = claims.get(id)
@@ -56,7 +63,7 @@ export function findConflict<C extends Contender>(contenders: readonly C[]): Con
         claims.set(id, claim)
       }
       const message = contradiction(claim, entry, loser.file)
-      if (message !== undefined) return { loser, message }
+      if (message !== undefined) return { loser, entry, message }
     }
   }
   return undefined
@@ -98,10 +105,10 @@ export type Plan = Omit<ListenerPlan, "usage">
 
 interface Named {
   readonly entry: ListenEntry
-  /** The policies that name the listener, by file. */
-  readonly policies: Map<string, PolicyVersion>
+  /** The policies that name the listener. */
+  readonly policies: Set<PolicyVersion>
   /** Likewise, by SNI pattern. */
-  readonly patterns: Map<string | undefined, Map<string, PolicyVersion>>
+  readonly patterns: Map<string | undefined, Set<PolicyVersion>>
   settings: ListenerSettings
 }
 
@@ -122,16 +129,23 @@ export function compile(policies: readonly PolicyVersion[]): Map<string, Plan> {
       scheme,
       bind,
       ...settings,
-      policies: Object.freeze(
-        raw
-          ? [...named.values(), ...everywhere].sort((a, b) => byName(a.file, b.file))
-          : [...named.values(), ...everywhere],
-      ),
+      policies: Object.freeze(inOrder([...named], everywhere, raw)),
       names: raw ? undefined : namesOf(patterns, everywhere),
-      files: Object.freeze([...named.keys()]),
+      files: Object.freeze([...new Set([...named].map(({ file }) => file))]),
     })
   }
   return plans
+}
+
+/** The order of asking: by name where all are asked alike, else those that name the listener first. */
+function inOrder(
+  named: readonly PolicyVersion[],
+  everywhere: readonly PolicyVersion[],
+  alike: boolean,
+): PolicyVersion[] {
+  const first = [...named.filter(({ last }) => !last), ...everywhere]
+  if (alike) first.sort((a, b) => byName(a.file, b.file))
+  return [...first, ...named.filter(({ last }) => last)]
 }
 
 /** For each pattern, the files that name it, then the files without `listen`. */
@@ -140,9 +154,9 @@ function namesOf(patterns: Named["patterns"], everywhere: readonly PolicyVersion
   // Most names of a long list are served by one and the same file.
   const lists = new Map<PolicyVersion, readonly PolicyVersion[]>()
   for (const [pattern, named] of patterns) {
-    const files = [...named.values()]
+    const files = [...named]
     const only = files.length === 1 ? files[0]! : undefined
-    const list = (only && lists.get(only)) ?? Object.freeze([...files, ...everywhere])
+    const list = (only && lists.get(only)) ?? Object.freeze(inOrder(files, everywhere, false))
     if (only !== undefined) lists.set(only, list)
     names.set(pattern, list)
   }
@@ -156,13 +170,13 @@ function byListener(policies: readonly PolicyVersion[]): Map<string, Named> {
       const id = identity(entry.bind, policy.file)
       let named = listeners.get(id)
       if (named === undefined) {
-        named = { entry, policies: new Map(), patterns: new Map(), settings: NO_SETTINGS }
+        named = { entry, policies: new Set(), patterns: new Map(), settings: NO_SETTINGS }
         listeners.set(id, named)
       }
-      named.policies.set(policy.file, policy)
+      named.policies.add(policy)
       const sharing = named.patterns.get(entry.pattern)
-      if (sharing === undefined) named.patterns.set(entry.pattern, new Map([[policy.file, policy]]))
-      else sharing.set(policy.file, policy)
+      if (sharing === undefined) named.patterns.set(entry.pattern, new Set([policy]))
+      else sharing.add(policy)
       named.settings = mergeSettings(named.settings, entry)
     }
   }

@@ -1,18 +1,21 @@
 // One text of a policy file being evaluated, from its import until a load takes what came of it.
 import { GivenUp, within } from "../policy/within.ts"
 import { diagnostic, type Diagnostic } from "./diagnostic.ts"
+import { contentsOf, type Compile, type Contents } from "./contents.ts"
 import { readExports } from "./exports.ts"
 import { evaluationFailures, faultProblems } from "./failure.ts"
 import type { Held, Instances } from "./instances.ts"
 import type { Node } from "./module-graph.ts"
 import { Version, type Releasing } from "./version.ts"
 
-/** The text of a policy file, as one load finds it. */
+/** The text of a file, as one load finds it. */
 export interface Text {
   readonly file: string
   readonly path: string
   readonly hash: string
   readonly node: Node
+  /** `undefined` for modules, which are imported. */
+  readonly compile: Compile | undefined
 }
 
 /** What an evaluation gives: a version, or why there is none. */
@@ -55,18 +58,31 @@ export class Evaluation {
 }
 
 async function evaluate(
-  { file, hash, node, path }: Text,
+  text: Text,
   held: Held,
   instances: Instances,
   releasing: Releasing,
   abandoned: AbortSignal,
 ): Promise<Evaluated> {
+  const { compile, file, hash, node, path } = text
+  const contents =
+    compile === undefined ? await imported(text, held, instances, releasing, abandoned) : await compile(node.module)
+  if (!("rules" in contents)) return contents
+  return new Version({ file, path, hash, savedAt: node.module.savedAt, held, contents }, releasing)
+}
+
+async function imported(
+  { node }: Text,
+  held: Held,
+  instances: Instances,
+  releasing: Releasing,
+  abandoned: AbortSignal,
+): Promise<Contents | readonly Diagnostic[]> {
   const work: Promise<Record<string, unknown>> = import(held.entry.specifier)
   try {
     const namespace = await within(releasing.limit, "the top-level code", work, releasing.signal, abandoned)
-    const exports = readExports(namespace)
-    if (!("connect" in exports)) return faultProblems(node.module, exports)
-    return new Version({ file, path, hash, savedAt: node.module.savedAt, held, exports }, releasing)
+    const exports = await readExports(namespace)
+    return "connect" in exports ? contentsOf(node.module, exports) : faultProblems(node.module, exports)
   } catch (error) {
     if (!(error instanceof GivenUp)) return evaluationFailures(error, held, instances)
     work.then(held.unload, held.unload)

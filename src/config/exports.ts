@@ -3,6 +3,7 @@ import type { Connection, Summary } from "../policy/connection.ts"
 import { describe } from "../policy/decision.ts"
 import { milliseconds } from "../policy/duration.ts"
 import { parseListen, type ListenEntry } from "../policy/listen.ts"
+import type { PoolSpec } from "../policy/pool.ts"
 import { suggest } from "../policy/suggest.ts"
 
 /** The exports of one policy file, checked. */
@@ -12,6 +13,7 @@ export interface PolicyExports {
   readonly setup: (() => unknown) | undefined
   readonly connect: (connection: Connection, resources: unknown) => unknown
   readonly closed: ((summary: Summary, resources: unknown) => void) | undefined
+  readonly pools: ReadonlyMap<string, PoolSpec>
 }
 
 /** What is wrong with an export; `name` is the one it is about. */
@@ -22,12 +24,15 @@ export interface Fault {
 }
 
 const FUNCTIONS = ["setup", "on_tcp_connect", "on_tcp_close"] as const
-const KNOWN = ["listen", "deadline", ...FUNCTIONS] as const
-/** Names of later versions: known, so that nobody waits for what they would do. */
-const LATER = ["pools"]
+const KNOWN = ["listen", "deadline", "pools", ...FUNCTIONS] as const
+/** 20: all that is wrong with pools is said at once, but not without end. */
+const MOST_FAULTS = 20
+const NO_POOLS: ReadonlyMap<string, PoolSpec> = new Map()
 
 /** Reads a module's namespace: named exports, or a default export that is an object of them or `on_tcp_connect` itself. */
-export function readExports(namespace: Readonly<Record<string, unknown>>): PolicyExports | readonly Fault[] {
+export async function readExports(
+  namespace: Readonly<Record<string, unknown>>,
+): Promise<PolicyExports | readonly Fault[]> {
   const fromDefault = defaultExports(namespace["default"])
   const values: Record<string, unknown> = { ...fromDefault, ...namespace }
   const faults: Fault[] = []
@@ -44,6 +49,7 @@ export function readExports(namespace: Readonly<Record<string, unknown>>): Polic
     values["listen"] === undefined ? undefined : parseListen(values["listen"]),
   )
   const deadline = checked(faults, "deadline", () => readDeadline(values["deadline"]))
+  const pools = await readPools(faults, values["pools"])
   if (values["on_tcp_connect"] === undefined && faults.length === 0) faults.push(missing(values))
   if (faults.length > 0) return faults
   return {
@@ -52,6 +58,7 @@ export function readExports(namespace: Readonly<Record<string, unknown>>): Polic
     setup: values["setup"] as PolicyExports["setup"],
     connect: values["on_tcp_connect"] as PolicyExports["connect"],
     closed: values["on_tcp_close"] as PolicyExports["closed"],
+    pools,
   }
 }
 
@@ -70,7 +77,6 @@ function defaultExports(value: unknown): Record<string, unknown> {
 }
 
 function nameFault(name: string, twice: boolean, values: Readonly<Record<string, unknown>>): Fault | undefined {
-  if (LATER.includes(name)) return { name, message: `${name} is not there yet in this version` }
   if ((KNOWN as readonly string[]).includes(name)) {
     return twice ? { name, message: `${name} is exported by name and in the default export; leave one out` } : undefined
   }
@@ -95,6 +101,23 @@ function readDeadline(value: unknown): number | undefined {
   if (deadline === 0)
     throw new RangeError("deadline: 0 would fail every answer that waits; leave it out for the default")
   return deadline
+}
+
+/** The schema is loaded for the first file that has pools. */
+async function readPools(faults: Fault[], value: unknown): Promise<ReadonlyMap<string, PoolSpec>> {
+  if (value === undefined) return NO_POOLS
+  try {
+    const { readPools: read } = await import("./pools.ts")
+    const found = read(value)
+    if (found instanceof Map) return found
+    for (const message of found.slice(0, MOST_FAULTS)) faults.push({ name: "pools", message })
+    const more = found.length - MOST_FAULTS
+    if (more > 0) faults.push({ name: "pools", message: `pools: and ${more} more` })
+  } catch (error) {
+    // A getter of the policy's own.
+    faults.push({ name: "pools", message: `pools: ${error instanceof Error ? error.message : String(error)}` })
+  }
+  return NO_POOLS
 }
 
 function checked<T>(faults: Fault[], name: string, read: () => T): T | undefined {

@@ -5,6 +5,7 @@ import { addressLists } from "../limit/address-lists.ts"
 import { addLoading } from "../limit/caller.ts"
 import { GivenUp } from "../policy/within.ts"
 import { attribute, type Attribution } from "./attribute.ts"
+import { compileConfig, configName, configProblems } from "./config-source.ts"
 import { diagnostic, type Diagnostic } from "./diagnostic.ts"
 import { Evaluation } from "./evaluation.ts"
 import { placeOfExport, thrown } from "./failure.ts"
@@ -34,6 +35,8 @@ import type { PolicyVersion, Snapshot } from "./snapshot.ts"
 import { Version, type Releasing } from "./version.ts"
 
 export interface LoaderOptions {
+  /** A configuration file beside the policies. With one, the folder may be missing from the start. */
+  readonly config?: string | undefined
   /** Whether `setup` is run: not for `check` and `explain`. */
   readonly runSetup: boolean
   /** Milliseconds for the top-level code of a file, for a `setup` and for a disposal. @default 10_000 */
@@ -78,6 +81,7 @@ const [FIRST_TURN, TURN] = [100, 10]
 export class Loader {
   /** Absolute path of the policies folder. */
   readonly folder: string
+  private readonly config: string | undefined
   private readonly options: LoaderOptions
   private readonly closing = new AbortController()
   private readonly graph: ModuleGraph
@@ -93,11 +97,14 @@ export class Loader {
   /** Something of it has settled since the last load. */
   private settled = false
   private latest: Loaded | undefined
+  /** The folder was there once. */
+  private seen = false
   private queue: Promise<unknown> = Promise.resolve()
 
   constructor(folder: string, options: LoaderOptions) {
     install()
     this.folder = resolve(folder)
+    this.config = options.config === undefined ? undefined : resolve(options.config)
     this.options = options
     this.graph = new ModuleGraph(this.folder)
     this.loading = addLoading((specifier) => this.pathOf(specifier))
@@ -160,11 +167,11 @@ export class Loader {
   }
 
   private async run(retryFailed: boolean): Promise<Loaded> {
-    const files = policyFiles(this.folder)
+    const files = this.policies()
     if (!isList(files)) return this.keep(files)
-    const present = new Set(files)
-    this.forget([...this.known.keys()].filter((file) => !present.has(file)))
     const found = this.look(files)
+    const present = new Set(found.map(({ file }) => file))
+    this.forget([...this.known.keys()].filter((file) => !present.has(file)))
     const id = digestOf(JSON.stringify(found.map(({ file, hash }) => [file, hash])))
     // Equal bytes came to this result before; only what failed by chance or took long could come to another.
     if (this.latest?.snapshot.id === id && !retryFailed && !this.settled) return this.again(this.latest)
@@ -176,7 +183,7 @@ export class Loader {
     const versions = turns.flatMap(({ choice }) => choice ?? [])
     const snapshot = this.plans.snapshot(id, versions, turns.map(stateOf))
     const loading = turns.flatMap((turn) => turn.loading ?? [])
-    const problems = folderProblems(this.folder, turns, snapshot.listeners.size)
+    const problems = folderProblems(this.folder, this.config, turns, snapshot.listeners.size)
     this.latest = { snapshot, changed: this.plans.isNew(snapshot), problems, loading }
     return this.latest
   }
@@ -191,16 +198,34 @@ export class Loader {
     return { snapshot, changed: this.plans.isNew(snapshot), problems: [problem], loading: [] }
   }
 
+  private policies(): readonly string[] | Diagnostic {
+    const files = policyFiles(this.folder)
+    if (isList(files)) this.seen = true
+    // Who writes no code has no folder; one that was there and is gone is a mistake, or on its way back.
+    else if (this.config !== undefined && !this.seen && lookAt(this.folder) === undefined) return []
+    return files
+  }
+
   private look(files: readonly string[]): Found[] {
     this.graph.begin()
     const found = files.map((file): Found => {
       const path = join(this.folder, file)
       const node = this.graph.entry(path)
       const problems = textProblems(file, node)
-      return { file, path, node, hash: this.graph.hashOf(node), problems, known: this.knownOf(file) }
+      const hash = this.graph.hashOf(node)
+      return { file, path, node, hash, problems, compile: undefined, known: this.knownOf(file) }
     })
+    if (this.config !== undefined) found.push(this.lookAtConfig(this.config))
     this.graph.end()
     return found
+  }
+
+  private lookAtConfig(path: string): Found {
+    const file = configName(path)
+    const node = this.graph.entry(path, "text")
+    const problems = [...textProblems(file, node), ...configProblems(path)]
+    const hash = this.graph.hashOf(node)
+    return { file, path, node, hash, problems, compile: compileConfig, known: this.knownOf(file) }
   }
 
   private knownOf(file: string): Known {

@@ -80,9 +80,9 @@ export class ModuleGraph {
     this.trusted = new Map()
   }
 
-  /** The module of a file, with everything that it reaches. */
-  entry(path: string): Node {
-    return this.node(this.read(path, undefined))
+  /** The module of a file, with everything that it reaches. @param type what it is, whatever its extension says */
+  entry(path: string, type?: "text"): Node {
+    return this.node(this.read(path, type))
   }
 
   /** Ends a walk: what it did not meet is forgotten. */

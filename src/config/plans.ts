@@ -1,6 +1,7 @@
 // The listener plans and snapshots that are in use. A plan that did not change is the same object in the next snapshot,
 // and what its policies hold is let go when no committed snapshot has it and its last connection has ended.
 import { compile, isSameList, isSamePlan, type Plan } from "./compile.ts"
+import { NO_POOLS, poolSet } from "./pool-sets.ts"
 import { Usage, type FileState, type ListenerPlan, type Snapshot } from "./snapshot.ts"
 import type { Version } from "./version.ts"
 
@@ -15,7 +16,7 @@ export class Plans {
   /** The snapshot of a load: the latest or the committed one again, when nothing changed. */
   snapshot(id: string, versions: readonly Version[], files: readonly FileState[]): Snapshot {
     this.load++
-    const byPolicy = new Map(versions.map((version) => [version.ready(), version]))
+    const byPolicy = new Map(versions.flatMap((version) => version.policies().map((policy) => [policy, version])))
     const listeners = new Map<string, ListenerPlan>()
     for (const [identity, plan] of compile([...byPolicy.keys()])) {
       const known =
@@ -28,7 +29,20 @@ export class Plans {
       listeners.set(identity, known)
     }
     const policies = Object.freeze([...byPolicy.keys()])
-    const made: Snapshot = Object.freeze({ id, listeners, policies, files: Object.freeze([...files]) })
+    const { poolFiles, pools } = poolSet(
+      versions.map(({ facts: { contents, file } }) => ({ file, pools: contents.pools })),
+      [this.committed ?? NO_POOLS, this.latest ?? NO_POOLS],
+    )
+    const geoip = Object.freeze([...new Set(versions.flatMap(({ facts }) => facts.contents.geoip))])
+    const made: Snapshot = Object.freeze({
+      id,
+      listeners,
+      policies,
+      pools,
+      poolFiles,
+      geoip,
+      files: Object.freeze([...files]),
+    })
     // The same object again tells everybody that nothing changed, down to the problems of each file.
     const same = [this.committed, this.latest].find((other) => other !== undefined && isSameSnapshot(other, made))
     this.latest = same ?? made
@@ -92,6 +106,8 @@ function isSameSnapshot(a: Snapshot, b: Snapshot): boolean {
     a.id === b.id &&
     isSameList([...a.listeners.values()], [...b.listeners.values()]) &&
     isSameList(a.policies, b.policies) &&
+    a.pools === b.pools &&
+    isSameList(a.geoip, b.geoip) &&
     isSameList(a.files.map(keyOf), b.files.map(keyOf))
   )
 }

@@ -124,7 +124,8 @@ function targetSpec(target: PoolTarget, most: number): TargetSpec {
   }
 }
 
-function isEncrypted({ source }: Pick<TargetSpec, "source">): boolean {
+/** Whether connections to the target are encrypted by the gateway. */
+export function isEncrypted({ source }: Pick<TargetSpec, "source">): boolean {
   return source.kind === "target" ? source.target.kind === "tls" : source.tls
 }
 

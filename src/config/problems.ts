@@ -14,13 +14,24 @@ export function textProblems(file: string, entry: Node): Diagnostic[] {
 }
 
 /** The problems of all files; without any, whether there is nothing to serve. */
-export function folderProblems(folder: string, turns: readonly Turn[], listeners: number): Diagnostic[] {
+export function folderProblems(
+  folder: string,
+  config: string | undefined,
+  turns: readonly Turn[],
+  listeners: number,
+): Diagnostic[] {
   if (turns.length === 0) {
     const hint = "a policy is a *.ts, *.js or *.mts file in it; `tidegate init` writes a first one"
     return [diagnostic({ path: folder }, "there is no policy in this folder", hint)]
   }
   const problems = firstOfEach(turns.flatMap((turn) => turn.problems))
   if (listeners > 0 || problems.length > 0 || turns.some(({ loading }) => loading !== undefined)) return problems
+  if (config !== undefined) {
+    const hint = 'write for example `listeners: [{ url: "tcp://127.0.0.1:9000", route: "tcp://127.0.0.1:8080" }]`'
+    return [
+      diagnostic({ path: config }, "neither this file nor a policy has a listener: there is nothing to serve", hint),
+    ]
+  }
   const hint = 'write for example `export const listen = "tcp://127.0.0.1:9000"` in one of them'
   return [diagnostic({ path: folder }, "no policy in this folder has a `listen`: there is nothing to serve", hint)]
 }

@@ -1,8 +1,11 @@
 // What is known of each file, and which of its versions is chosen to serve.
+import { unfitRoute, unknownPool, type PoolLookup } from "../policy/check-route.ts"
 import { findConflict } from "./compile.ts"
-import { diagnostic, renderDiagnostic, type Diagnostic } from "./diagnostic.ts"
+import type { Rule } from "./contents.ts"
+import { diagnostic, renderDiagnostic, type Diagnostic, type Place } from "./diagnostic.ts"
 import type { Evaluation, Text } from "./evaluation.ts"
-import { placeOfExport } from "./failure.ts"
+import { findPoolConflict } from "./pool-sets.ts"
+import { isEncrypted } from "./pool-spec.ts"
 import type { FileState } from "./snapshot.ts"
 import { Version } from "./version.ts"
 
@@ -84,14 +87,28 @@ export function revert(known: Known, good: Version): void {
 /** Chooses a version of each file so that no two contradict each other: the newest, else the last good one, else none. */
 export function choose(found: readonly Found[]): Turn[] {
   const turns = found.map(newest)
-  for (let conflict = nextConflict(turns); conflict !== undefined; conflict = nextConflict(turns)) {
-    const { message, turn } = conflict
-    const { known, node } = turn.found
-    const place = placeOfExport(node.module, "listen")
-    turn.problems.push(diagnostic(place, message, "the file that was saved last has to give way", node.module.text))
-    turn.choice = turn.choice === known.good ? undefined : ready(known.good)
+  const astray = new Set<Version>()
+  for (;;) {
+    const conflict = nextConflict(turns)
+    const lost = conflict === undefined ? nextLostRoute(turns, astray) : undefined
+    if (conflict !== undefined) {
+      const { message, place, turn } = conflict
+      const { known } = turn.found
+      turn.problems.push(diagnostic(place, message, "the file that was saved last has to give way", textOf(turn)))
+      turn.choice = turn.choice === known.good ? undefined : ready(known.good)
+    } else if (lost !== undefined) {
+      const { message, place, turn, version } = lost
+      turn.problems.push(diagnostic(place, message, undefined, textOf(turn)))
+      astray.add(version)
+      // A version that serves goes on doing so: its other routes are as good as before.
+      if (version !== turn.found.known.good) turn.choice = ready(turn.found.known.good)
+    } else return turns
   }
-  return turns
+}
+
+/** The text that the places of a choice are in; not that of the file when an older version is chosen. */
+function textOf({ choice, found }: Turn): string | undefined {
+  return choice?.facts.hash === found.hash ? found.node.module.text : choice?.facts.held.entry.module.text
 }
 
 /** The choice serves from the next commit on. */
@@ -152,12 +169,59 @@ function ready(version: Version | undefined): Version | undefined {
   return version?.settingUp === true ? undefined : version
 }
 
-function nextConflict(turns: readonly Turn[]): { turn: Turn; message: string } | undefined {
+/** Why a choice cannot stand. */
+interface Fault {
+  readonly turn: Turn
+  readonly message: string
+  readonly place: Place
+}
+
+function nextConflict(turns: readonly Turn[]): Fault | undefined {
   const contenders = turns.flatMap((turn) => {
     if (turn.choice === undefined) return []
-    const { exports, file, savedAt } = turn.choice.facts
-    return { turn, file, savedAt, listen: exports.listen }
+    const { contents, file, savedAt } = turn.choice.facts
+    const listen = contents.rules.flatMap((rule) => rule.listen ?? [])
+    return { turn, contents, file, savedAt, listen, pools: contents.pools }
   })
   const conflict = findConflict(contenders)
-  return conflict === undefined ? undefined : { turn: conflict.loser.turn, message: conflict.message }
+  if (conflict !== undefined) {
+    const { entry, loser, message } = conflict
+    const rule = loser.contents.rules.find(({ listen }) => listen?.includes(entry) === true)!
+    return { turn: loser.turn, message, place: rule.place("listen") }
+  }
+  const pools = findPoolConflict(contenders)
+  if (pools === undefined) return undefined
+  const { loser, message, name } = pools
+  return { turn: loser.turn, message, place: loser.contents.placeOfPool(name) }
+}
+
+/** The next route that could lead nowhere, of those that are known before there is a connection. */
+function nextLostRoute(
+  turns: readonly Turn[],
+  known: ReadonlySet<Version>,
+): (Fault & { version: Version }) | undefined {
+  const versions = turns.flatMap(({ choice }) => choice ?? [])
+  const pools = new Map(versions.flatMap(({ facts }) => [...facts.contents.pools]))
+  const lookup = {
+    names: () => pools.keys(),
+    find: (name: string) => {
+      const spec = pools.get(name)
+      return spec === undefined ? undefined : { encrypts: spec.targets.some(isEncrypted) }
+    },
+  }
+  for (const turn of turns) {
+    const { choice: version } = turn
+    if (version === undefined || known.has(version)) continue
+    for (const rule of version.facts.contents.rules) {
+      const message = lostRoute(rule, lookup)
+      if (message !== undefined) return { turn, version, message, place: rule.place("route") }
+    }
+  }
+  return undefined
+}
+
+function lostRoute({ listen, route }: Rule, pools: PoolLookup): string | undefined {
+  if (route === undefined) return undefined
+  const hello = listen?.some(({ scheme }) => scheme === "tls") === true
+  return unknownPool(route, pools) ?? unfitRoute(route, { hello, terminated: false }, pools)
 }

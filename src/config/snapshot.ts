@@ -3,6 +3,7 @@
 import type { Connection, Summary } from "../policy/connection.ts"
 import type { Bind, ListenEntry, Scheme } from "../policy/listen.ts"
 import type { ListenerSettings } from "../policy/listener-options.ts"
+import type { PoolSpec } from "../policy/pool.ts"
 import type { ServerNames } from "../policy/server-names.ts"
 
 /** One loaded version of one policy file. */
@@ -15,8 +16,12 @@ export interface PolicyVersion {
   readonly version: string
   /** `undefined`: asked on every listener. */
   readonly listen: readonly ListenEntry[] | undefined
+  /** Asked after all others: what a configuration file says is for what no policy has decided. */
+  readonly last: boolean
   /** Milliseconds, or `undefined` for the gateway's default. */
   readonly deadline: number | undefined
+  /** The pools that its file defines. */
+  readonly pools: ReadonlyMap<string, PoolSpec>
   readonly connect: (connection: Connection, resources: unknown) => unknown
   readonly closed: ((summary: Summary, resources: unknown) => void) | undefined
   /** Whether it has a `setup`, run or not. */
@@ -90,5 +95,11 @@ export interface Snapshot {
   readonly id: string
   readonly listeners: ReadonlyMap<string, ListenerPlan>
   readonly policies: readonly PolicyVersion[]
+  /** By name. A pool that did not change is the same object as in the snapshot before. */
+  readonly pools: ReadonlyMap<string, PoolSpec>
+  /** The files that define each pool. */
+  readonly poolFiles: ReadonlyMap<string, readonly string[]>
+  /** Absolute paths of the databases that say where addresses are, as far as configuration files name them. */
+  readonly geoip: readonly string[]
   readonly files: readonly FileState[]
 }

@@ -1,7 +1,7 @@
-// One evaluated version of one policy file: its module instances, its exports, what its setup made, and who holds it.
+// One evaluated version of one file: its module instances, its contents, what its setup made, and who holds it.
 import { setUp, type Resources } from "../policy/set-up.ts"
 import { within } from "../policy/within.ts"
-import type { PolicyExports } from "./exports.ts"
+import type { Contents } from "./contents.ts"
 import type { Held } from "./instances.ts"
 import type { PolicyVersion } from "./snapshot.ts"
 
@@ -11,7 +11,7 @@ export interface VersionFacts {
   readonly hash: string
   readonly savedAt: number
   readonly held: Held
-  readonly exports: PolicyExports
+  readonly contents: Contents
 }
 
 /** What a version needs of the loader, from its start to its end. */
@@ -36,7 +36,7 @@ export class Version {
   private preparing: Promise<void> | undefined
   private underWay = false
   private readonly gone = new AbortController()
-  private made: PolicyVersion | undefined
+  private made: readonly PolicyVersion[] | undefined
   private holders = 0
   private users = 0
 
@@ -48,7 +48,7 @@ export class Version {
 
   /** Whether `setup` is still to run. */
   get waits(): boolean {
-    return this.facts.exports.setup !== undefined && this.resources === undefined
+    return this.facts.contents.setup !== undefined && this.resources === undefined
   }
 
   /** Whether `setup` has begun and has not settled. */
@@ -62,21 +62,26 @@ export class Version {
     return this.preparing
   }
 
-  /** The version as the data path sees it: the same object as long as its resources live. */
-  ready(): PolicyVersion {
-    const { exports, file, hash, path } = this.facts
-    this.made ??= Object.freeze({
-      file,
-      path,
-      version: hash,
-      listen: exports.listen,
-      deadline: exports.deadline,
-      connect: exports.connect,
-      closed: exports.closed,
-      hasSetup: exports.setup !== undefined,
-      resources: this.resources?.value,
-      failures: this.failures,
-    })
+  /** Whom the data path asks: the same objects as long as the resources live. */
+  policies(): readonly PolicyVersion[] {
+    const { contents, file, hash, path } = this.facts
+    const { pools, rules, setup } = contents
+    this.made ??= rules.map(({ closed, connect, deadline, last, listen }) =>
+      Object.freeze({
+        file,
+        path,
+        version: hash,
+        listen,
+        last,
+        deadline,
+        pools,
+        connect,
+        closed,
+        hasSetup: setup !== undefined,
+        resources: this.resources?.value,
+        failures: this.failures,
+      }),
+    )
     return this.made
   }
 
@@ -117,7 +122,7 @@ export class Version {
   }
 
   private async prepare(): Promise<void> {
-    const { setup } = this.facts.exports
+    const { setup } = this.facts.contents
     if (setup === undefined) return
     const { limit, signal } = this.releasing
     const gone = this.gone.signal

@@ -8,7 +8,8 @@ export interface YamlDocument {
   /** `null`, booleans, numbers, texts, lists and objects of these. What an alias stands for is the same object again. */
   readonly value: unknown
   /**
-   * Where the value at this path stands, or its key; for a path that leads further than the document, as far as it goes.
+   * Where the value at this path stands, or its key; an object or a list stands where its key does. For a path that leads
+   * further than the document, as far as it goes.
    */
   place(path: readonly PropertyKey[], what?: "key" | "value"): Place
 }
@@ -213,13 +214,14 @@ function offsetOf(
 ): number {
   let node: Node | null = contents
   let offset = startOf(contents)
-  for (const [i, step] of path.entries()) {
+  for (const step of path) {
     if (isAlias(node)) node = aliases.get(node) ?? null
     if (isMap<Node, Node | null>(node)) {
       const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === String(step))
       if (pair === undefined) break
       node = pair.value
-      offset = i === path.length - 1 && what === "key" ? startOf(pair.key) : startOf(node ?? pair.key)
+      const atKey = what === "key" || node === null || isMap(node) || isSeq(node) || isAlias(node)
+      offset = startOf(atKey ? pair.key : node)
     } else if (isSeq<Node>(node)) {
       node = node.items[Number(step)] ?? null
       if (node === null) break

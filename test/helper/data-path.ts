@@ -39,7 +39,9 @@ export function versionOf(policy: TestPolicy, file: string): PolicyVersion {
     path: `/policies/${file}`,
     version: "0".repeat(12),
     listen: policy.listen === undefined ? undefined : parseListen(policy.listen),
+    last: false,
     deadline: policy.deadline,
+    pools: new Map(),
     connect: policy.on_tcp_connect,
     closed: policy.on_tcp_close,
     hasSetup: false,
@@ -52,7 +54,7 @@ export function snapshotOf(policies: readonly TestPolicy[]): Snapshot {
   const versions = policies.map((policy, i) => versionOf(policy, `p${i}.ts`))
   const listeners = new Map<string, ListenerPlan>()
   for (const [key, plan] of compile(versions)) listeners.set(key, { ...plan, usage: new Usage(() => undefined) })
-  return { id: "test", listeners, policies: versions, files: [] }
+  return { id: "test", listeners, policies: versions, pools: new Map(), poolFiles: new Map(), geoip: [], files: [] }
 }
 
 const defaults: Settings = {

@@ -151,16 +151,13 @@ export const pool = Schema.Struct({
     expected: "an object like { targets: [...] }",
   })
 
-/** Names of pools: what cannot be taken for a target. */
-export const POOL_NAME = /^[a-z][a-z0-9-]*$/u
-/** 63 characters: as a label of the DNS; pools are labels of metrics. */
-const LONGEST_POOL_NAME = 63
-export const EXPECTED_NAME = `a pool's name is 1 to ${LONGEST_POOL_NAME} lower-case letters, digits and dashes, a letter first`
+/** 63 characters: as a label of the DNS; pools are labels of metrics. What this takes cannot be taken for a target. */
+const POOL_NAME = /^[a-z][a-z0-9-]{0,62}$/u
 
-export const pools = Schema.Record(Schema.String.check(Schema.isPattern(/^[a-z][a-z0-9-]{0,62}$/u)), pool)
+export const pools = Schema.Record(Schema.String.check(Schema.isPattern(POOL_NAME)), pool)
   .check(Schema.isMaxProperties(MOST_POOLS, { expected: `at most ${MOST_POOLS} pools` }))
   .annotate({
     expected: "pools by their names, like { db: { targets: [...] } }",
-    messageUnexpectedKey: EXPECTED_NAME,
+    messageUnexpectedKey: "a pool's name is 1 to 63 lower-case letters, digits and dashes, a letter first",
     range: `at most ${MOST_POOLS}`,
   })
