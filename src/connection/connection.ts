@@ -7,6 +7,7 @@ import type { Decision } from "../policy/decision.ts"
 import type { LogFields } from "../policy/log-fields.ts"
 import type { Terminated } from "../policy/terminate.ts"
 import type { SocketName } from "../native/socket.ts"
+import type { Counted } from "../limit/gate.ts"
 import { summarise } from "./close-reason.ts"
 import type { DataPath } from "./data-path.ts"
 import type { Listener } from "./listener.ts"
@@ -92,6 +93,8 @@ export class Connection implements Timed, PrereadHost {
   activeAt: number
   decidedAt: number | undefined = undefined
   connectedAt: number | undefined = undefined
+  /** What the listener's limits count of it. */
+  counted: Counted | undefined = undefined
   /** Where bytes may only come so fast. */
   throttle: Throttle | undefined = undefined
   /** Ticks after which a relay without a byte ends. */
@@ -209,6 +212,7 @@ export class Connection implements Timed, PrereadHost {
     this.termination?.lost(`the connection is over: ${reason}`)
     this.stopBody?.()
     this.listener.active--
+    this.counted?.release()
     this.plan.usage.release()
     if (this.atEnd !== undefined) this.callAtEnd(this.atEnd)
     try {

@@ -11,6 +11,7 @@ import { State, type Connection } from "./connection.ts"
 import { decide } from "./decide.ts"
 import { alertFor } from "./farewell.ts"
 import { linger, refuse } from "./ending.ts"
+import { isTurnedAway } from "./listener-limits.ts"
 import { helloOr } from "./preread.ts"
 import { awaitHeader, expireHeader, readHeader } from "./proxy-in.ts"
 
@@ -28,6 +29,7 @@ export function begin(connection: Connection): void {
 
 /** The client may begin: a PROXY header has been read, or none is waited for. */
 function start(connection: Connection): void {
+  if (connection.plan.proxyProtocol !== undefined && isTurnedAway(connection, "header")) return
   if (connection.plan.scheme === "tcp") {
     connection.state = State.deciding
     return decide(connection)
@@ -135,7 +137,7 @@ function ask(connection: Connection, name: string | undefined): void {
     return refuse(connection, "no-policy")
   }
   connection.policies = policies
-  decide(connection)
+  if (!isTurnedAway(connection, "hello")) decide(connection)
 }
 
 function invalid(connection: Connection, why: string): void {

@@ -28,6 +28,7 @@ import {
 import { Connection } from "./connection.ts"
 import type { DataPath } from "./data-path.ts"
 import { begin } from "./hello.ts"
+import { admit } from "./listener-limits.ts"
 import { clientHandlers } from "./sockets.ts"
 import { ipOf } from "./socket-address.ts"
 
@@ -190,7 +191,13 @@ function open(socket: Socket): void {
   const peer = unix ? undefined : peerOf(socket)
   // It has reset already. Without an address nothing that a policy says about it could be right.
   if (!unix && peer === undefined) return turnAway(socket)
+  const counted = admit(listener.plan, peer)
+  if (typeof counted === "string") {
+    path.exits.refused(listener.plan, "limit-reached")
+    return turnAway(socket)
+  }
   const connection = new Connection(path, listener, listener.plan, peer, local)
+  connection.counted = counted
   connection.client.socket = socket
   socket.data = connection.client
   path.onAccepted(listener)

@@ -2,11 +2,14 @@
 // more; stops accepting at the limits. Clients that are not accepted wait in the backlog.
 import { networkInterfaces } from "node:os"
 import type { ListenerPlan, Snapshot } from "../config/snapshot.ts"
+import { names } from "../limit/names.ts"
 import { formatIp, isLoopback, isUnspecified, parseIp, type Ip } from "../policy/address.ts"
 import { identity, type Bind } from "../policy/listen.ts"
 import { ListenFailed, removePath } from "./acquire.ts"
 import type { DataPath } from "./data-path.ts"
 import { Listener, ListeningSocket } from "./listener.ts"
+import { listenerLimitIds } from "./listener-limits.ts"
+import { limitIds } from "./pool-limits.ts"
 
 /** 1 s: a file that moves away and back, or a `git checkout`, must not cost its clients anything. */
 const GRACE = 1000
@@ -61,11 +64,13 @@ export class Listeners {
    * are `down` and tried again; they hold nothing back.
    */
   apply(snapshot: Snapshot): void {
-    for (const plan of snapshot.listeners.values()) {
+    const plans = [...snapshot.listeners.values()]
+    names.keep(this, [...plans.flatMap(listenerLimitIds), ...[...snapshot.pools.values()].flatMap(limitIds)])
+    for (const plan of plans) {
       const known = this.listeners.get(plan.identity)
       if (known === undefined) this.listeners.set(plan.identity, new Listener(plan))
     }
-    this.bindMissing([...snapshot.listeners.values()])
+    this.bindMissing(plans)
     for (const [key, listener] of this.listeners) {
       const plan = snapshot.listeners.get(key)
       if (plan !== undefined) listener.plan = plan
@@ -105,6 +110,7 @@ export class Listeners {
   close(): void {
     this.stopped = true
     clearTimeout(this.retry)
+    names.keep(this, [])
     for (const timer of this.leaving.values()) clearTimeout(timer)
     for (const key of Array.from(this.sockets.keys())) this.closeSocket(key)
   }

@@ -25,7 +25,7 @@ function groups(key: LimitKey, connections: readonly Connection[]): number[] {
 
 const unix = () => connection({ to: "unix:/run/x.sock" })
 const to = (name: string) => connection({ from: "192.0.2.1", to: `tls://${name}:443` })
-const nameless = () => connection({ from: "192.0.2.1", to: "tls://:443", tls: { sni: undefined } })
+const nameless = () => connection({ from: "192.0.2.1", to: "tls://:443", tls: {} })
 const from = (...clients: string[]) => clients.map((client) => connection({ from: client, to: "tcp://:5432" }))
 
 test.each([
