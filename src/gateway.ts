@@ -3,6 +3,7 @@
 import { Cause, Effect, Exit, Option, type Scope } from "effect"
 import manifest from "../package.json" with { type: "json" }
 import { followAddressLists } from "./address-lists.ts"
+import { gatewaySubject } from "./admin/control-path.ts"
 import { ControlFailed, openControl, type Status } from "./admin/control.ts"
 import { openCertificates, type CertificateOptions } from "./certificates.ts"
 import { renderDiagnostic, type Diagnostic } from "./config/diagnostic.ts"
@@ -23,6 +24,7 @@ import { Watchdog } from "./observe/watchdog.ts"
 /** What a gateway needs to know; durations in milliseconds. */
 export interface GatewayOptions {
   readonly folder: string
+  readonly config: string | undefined
   readonly control: string | undefined
   readonly settings: Settings
   readonly format: "json" | "pretty"
@@ -82,6 +84,7 @@ export const gateway = (
       Effect.sync(
         () =>
           new Loader(options.folder, {
+            config: options.config,
             runSetup: true,
             onEvaluate: (file) => failures.loading(file),
             onEvaluated: () => watchdog.loaded(),
@@ -265,7 +268,7 @@ function runEffect(effect: object, settle: (outcome: Outcome) => void): () => vo
 /** A gateway without a control socket serves all the same; it says so. */
 const openControlOrWarn = (options: GatewayOptions, log: Log, status: () => Status) =>
   Effect.tryPromise({
-    try: () => openControl({ folder: options.folder, path: options.control, status }),
+    try: () => openControl({ folder: gatewaySubject(options.folder, options.config), path: options.control, status }),
     catch: (error) => error,
   }).pipe(
     Effect.catch((error) => {
@@ -294,7 +297,7 @@ function logChanges(log: Log, before: Snapshot | undefined, after: Snapshot, lis
     const { plan } = status
     const old = before?.listeners.get(plan.identity)
     if (old === plan) continue
-    const files = plan.policies.map((policy) => `${policy.file} ${policy.version}`).join(", ")
+    const files = [...new Set(plan.policies.map((policy) => `${policy.file} ${policy.version}`))].join(", ")
     if (status.state === "down") log.error(`cannot listen on ${plan.url}: ${status.error}`, { files: plan.files })
     else
       log.info(

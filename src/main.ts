@@ -4,7 +4,7 @@
 import { Cause, Effect, Exit, FileSystem, Layer, Option, Path, Stdio, Terminal } from "effect"
 import { CliConfig, CliError, CliOutput, Command, Flag, GlobalFlag } from "effect/cli"
 import { ChildProcessSpawner } from "effect/process"
-import { control, folder, serveFlags } from "./cli/serve-flags.ts"
+import { config, control, folder, serveFlags } from "./cli/serve-flags.ts"
 import manifest from "../package.json" with { type: "json" }
 
 /** The way out, before policies are loaded and it is closed to them. */
@@ -26,6 +26,7 @@ const serve = Command.make("serve", serveFlags, (flags) =>
       ({ serve }) =>
         serve({
           ...flags,
+          config: Option.getOrUndefined(flags.config),
           maxConnections: Option.getOrUndefined(flags.maxConnections),
           policyDeadline: Option.getOrUndefined(flags.policyDeadline),
           control: Option.getOrUndefined(flags.control),
@@ -39,12 +40,16 @@ const check = Command.make(
   "check",
   {
     folder,
+    config,
     types: Flag.Boolean("types").pipe(
       Flag.withDescription("Type-check strictly as well, as an editor would"),
       Flag.withDefault(false),
     ),
   },
-  (flags) => exitWith(async () => (await import("./cli/check.ts")).check(flags)),
+  (flags) =>
+    exitWith(async () =>
+      (await import("./cli/check.ts")).check({ ...flags, config: Option.getOrUndefined(flags.config) }),
+    ),
 ).pipe(Command.withDescription("Load every policy without opening anything, and report every problem"))
 
 const test = Command.make("test", { folder }, (flags) =>
@@ -55,6 +60,7 @@ const explain = Command.make(
   "explain",
   {
     folder,
+    config,
     from: Flag.String("from").pipe(
       Flag.withMetavar("ADDRESS"),
       Flag.withDescription("The client: 203.0.113.9, 203.0.113.9:4711 or [2001:db8::1]:4711"),
@@ -84,6 +90,7 @@ const explain = Command.make(
     exitWith(async () =>
       (await import("./cli/explain.ts")).explain({
         ...flags,
+        config: Option.getOrUndefined(flags.config),
         from: Option.getOrUndefined(flags.from),
         sni: Option.getOrUndefined(flags.sni),
         alpn: Option.getOrUndefined(flags.alpn),
@@ -100,6 +107,7 @@ const status = Command.make(
   "status",
   {
     folder,
+    config,
     control,
     output: Flag.Literals("output", ["table", "json"]).pipe(
       Flag.withAlias("o"),
@@ -113,9 +121,9 @@ const status = Command.make(
   },
   (flags) =>
     exitWith(async () => {
-      const { control, ...rest } = flags
-      const path = Option.getOrUndefined(control)
-      return (await import("./cli/status.ts")).status({ ...rest, ...(path === undefined ? {} : { control: path }) })
+      const { config, control, ...rest } = flags
+      const options = { ...rest, config: Option.getOrUndefined(config), control: Option.getOrUndefined(control) }
+      return (await import("./cli/status.ts")).status(options)
     }),
 ).pipe(Command.withDescription("Ask a running gateway how it is"))
 

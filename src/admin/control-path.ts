@@ -1,7 +1,7 @@
 // Where the control socket of a policies folder is, for the gateway that opens it and for `status` that looks for it:
 // both compute the same list and take the first place that works.
 import { createHash } from "node:crypto"
-import { lstatSync, mkdirSync, realpathSync } from "node:fs"
+import { existsSync, lstatSync, mkdirSync, realpathSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { isAbsolute, join } from "node:path"
 import { UNIX_PATH_BYTES } from "../policy/target.ts"
@@ -16,9 +16,14 @@ export interface ControlPlace {
   readonly folder: string | undefined
 }
 
-/** Every place for the gateway of this policies folder, best first. @throws when the folder does not exist */
-export function controlPlaces(policies: string): readonly ControlPlace[] {
-  const hash = createHash("sha256").update(realpathSync(policies)).digest("hex").slice(0, 16)
+/** What names a gateway: its policies folder, or its configuration file where there is no folder. */
+export function gatewaySubject(folder: string, config: string | undefined): string {
+  return config !== undefined && !existsSync(folder) ? config : folder
+}
+
+/** Every place for the gateway of this policies folder or configuration file, best first. @throws when it does not exist */
+export function controlPlaces(subject: string): readonly ControlPlace[] {
+  const hash = createHash("sha256").update(realpathSync(subject)).digest("hex").slice(0, 16)
   const user = process.getuid?.() ?? 0
   const runtime = process.env["XDG_RUNTIME_DIR"]
   const folders = [

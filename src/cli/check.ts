@@ -8,11 +8,16 @@ import type { ListenerPlan, Snapshot } from "../config/snapshot.ts"
 import { printable } from "../observe/printable.ts"
 import { open } from "./load.ts"
 import { shownNames } from "./names.ts"
+import { shownPool } from "./pools.ts"
 import { complain, counted, paintErr, paintOut, say, UNUSABLE } from "./say.ts"
 
 /** Gives the exit code: 0, or 2 when anything is wrong. */
-export async function check(options: { readonly folder: string; readonly types: boolean }): Promise<number> {
-  const { loader, problems: found, snapshot } = await open(options.folder)
+export async function check(options: {
+  readonly folder: string
+  readonly config: string | undefined
+  readonly types: boolean
+}): Promise<number> {
+  const { loader, problems: found, snapshot } = await open(options.folder, options.config)
   const problems = options.types ? [...found, ...(await typeProblems(loader.folder, found))] : found
   for (const problem of problems) complain(`${renderDiagnostic(problem, paintErr)}\n`)
   summarise(snapshot)
@@ -36,10 +41,23 @@ async function typeProblems(folder: string, found: readonly Diagnostic[]): Promi
     .sort((a, b) => byName(a.path, b.path) || (a.line ?? 0) - (b.line ?? 0))
 }
 
-/** What is good: the listeners, and who is asked on each, in order. */
-function summarise({ listeners, policies }: Snapshot): void {
-  if (policies.length === 0) return
-  say(`${counted(policies.length, "policy", "policies")} on ${counted(listeners.size, "listener")}`)
+/** What is good: the listeners, and who is asked on each, in order; and the pools. */
+function summarise({ listeners, policies, poolFiles, pools }: Snapshot): void {
+  if (policies.length > 0) summariseListeners(listeners, policies)
+  if (pools.size === 0) return
+  say(counted(pools.size, "pool"))
+  const width = Math.max(...[...pools.keys()].map((name) => name.length))
+  for (const [name, pool] of pools) {
+    const files = (poolFiles.get(name) ?? []).map((file) => printable(file)).join(", ")
+    say(`  ${paintOut("bold", name.padEnd(width))}  ${shownPool(pool)}  (${files})`)
+  }
+}
+
+function summariseListeners(listeners: Snapshot["listeners"], policies: Snapshot["policies"]): void {
+  const files = [...new Set(policies.filter(({ last }) => !last).map(({ file }) => file))]
+  const configs = [...new Set(policies.filter(({ last }) => last).map(({ file }) => printable(file)))]
+  const who = [...(files.length === 0 ? [] : [counted(files.length, "policy", "policies")]), ...configs]
+  say(`${who.join(" and ")} on ${counted(listeners.size, "listener")}`)
   const width = Math.max(...[...listeners.values()].map(({ url }) => printable(url).length))
   for (const plan of listeners.values()) {
     const url = paintOut("bold", printable(plan.url).padEnd(width))
@@ -55,9 +73,15 @@ function summarise({ listeners, policies }: Snapshot): void {
 
 function nameLines(plan: ListenerPlan, groups: readonly NameGroup[]): string[] {
   const everywhere = plan.policies.filter(({ listen }) => listen === undefined).map(({ file }) => file)
+  const lasting = new Set(plan.policies.filter(({ last }) => last).map(({ file }) => file))
+  const order = (files: readonly string[]) => [
+    ...files.filter((file) => !lasting.has(file)),
+    ...everywhere,
+    ...files.filter((file) => lasting.has(file)),
+  ]
   const names = groups.map(({ patterns }) => shownNames(patterns))
   const width = Math.max(...names.map((shown) => shown.length))
-  return groups.map(({ files }, i) => `${names[i]!.padEnd(width)}  asks ${asked([...files, ...everywhere])}`)
+  return groups.map(({ files }, i) => `${names[i]!.padEnd(width)}  asks ${asked(order(files))}`)
 }
 
 function asked(files: readonly string[]): string {

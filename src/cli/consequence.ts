@@ -3,9 +3,13 @@ import { alertFor } from "../connection/farewell.ts"
 import { span } from "../observe/events.ts"
 import { printable, printableJson } from "../observe/printable.ts"
 import type { Outcome } from "../policy/ask.ts"
+import { unfitRoute, unknownPool } from "../policy/check-route.ts"
 import type { CloseReason } from "../policy/connection.ts"
-import type { Body, Decision, Deny, Route } from "../policy/decision.ts"
+import { DecisionInvalid, type Body, type Decision, type Deny, type Route } from "../policy/decision.ts"
+import type { PoolSpec } from "../policy/pool.ts"
 import { isRefusable } from "../protocol/refusal.ts"
+import { poolLookup } from "../config/pool-spec.ts"
+import { shownPool } from "./pools.ts"
 import { counted, paintOut } from "./say.ts"
 
 /** What decides how a client is told. */
@@ -19,8 +23,25 @@ export interface Situation {
   readonly protocol: string | undefined
 }
 
+export type Pools = ReadonlyMap<string, PoolSpec>
+
+/** A decision that the pools do not allow is a failure of the policy. */
+export function againstPools(outcome: Outcome, { hello, terminated }: Situation, pools: Pools): Outcome {
+  if (outcome.kind !== "decision") return outcome
+  const { decision, file } = outcome
+  const lookup = poolLookup(pools)
+  const message = unknownPool(decision, lookup) ?? unfitRoute(decision, { hello, terminated }, lookup)
+  if (message === undefined) return outcome
+  return { kind: "failed", file, reason: "policy-failed", message, cause: new DecisionInvalid(message) }
+}
+
 /** @param position where the policy failed */
-export function consequence(outcome: Outcome, situation: Situation, position: string | undefined): string {
+export function consequence(
+  outcome: Outcome,
+  situation: Situation,
+  position: string | undefined,
+  pools: Pools,
+): string {
   switch (outcome.kind) {
     case "no-decision":
       return `Every policy passed. The gateway would ${refused("no-decision", situation)}.`
@@ -33,7 +54,7 @@ export function consequence(outcome: Outcome, situation: Situation, position: st
       return `${printable(outcome.file)} failed${where}: ${why}\nThe gateway would ${refused(outcome.reason, situation)}.`
     }
     case "decision":
-      return `The gateway would ${carriedOut(outcome.decision, situation)}.`
+      return `The gateway would ${carriedOut(outcome.decision, situation, pools)}.`
   }
 }
 
@@ -49,10 +70,10 @@ function farewell(reason: CloseReason, { hello, postgres, terminated }: Situatio
   return postgres ? "send a PostgreSQL error and " : ""
 }
 
-function carriedOut(decision: Decision, situation: Situation): string {
+function carriedOut(decision: Decision, situation: Situation, pools: Pools): string {
   switch (decision.action) {
     case "route":
-      return routed(decision, situation)
+      return routed(decision, situation, pools)
     case "deny":
       return denied(decision, situation)
     case "respond": {
@@ -72,12 +93,14 @@ function denied({ delay, inBand, reason, reset }: Deny, situation: Situation): s
   return `${told === "" ? said : told}${paintOut("red", "close (FIN) the connection")}${end}`
 }
 
-function routed(route: Route, situation: Situation): string {
+function routed(route: Route, situation: Situation, pools: Pools): string {
   const weighted = route.targets.some(({ weight }) => weight !== undefined)
   const targets = route.targets.map(
     ({ url, weight = 1 }) => `${printable(url)}${weighted ? ` (weight ${weight})` : ""}`,
   )
-  const order = weighted ? `one of ${targets.join(", ")}` : targets.join(", then ")
+  const pool = route.pool === undefined ? undefined : pools.get(route.pool)
+  const listed = weighted ? `one of ${targets.join(", ")}` : targets.join(", then ")
+  const order = pool === undefined ? listed : `pool ${printable(pool.name)} (${shownPool(pool)})`
   const options = (["connectTimeout", "idleTimeout", "maxDuration"] as const).flatMap((name) =>
     route[name] === undefined ? [] : [`${name} ${span(route[name])}`],
   )
@@ -86,7 +109,7 @@ function routed(route: Route, situation: Situation): string {
   if (route.tls?.insecureSkipVerify === true) options.push("whatever certificate they have")
   const what = situation.terminated ? "relay the plain text" : situation.hello ? "pass TLS through" : "relay"
   const otherwise =
-    route.otherwise === undefined ? "" : `;\nif none can be reached, ${carriedOut(route.otherwise, situation)}`
+    route.otherwise === undefined ? "" : `;\nif none can be reached, ${carriedOut(route.otherwise, situation, pools)}`
   return `${paintOut("green", what)} to ${order}${options.length === 0 ? "" : ` (${options.join(", ")})`}${otherwise}`
 }
 

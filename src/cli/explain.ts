@@ -10,13 +10,14 @@ import { formatHostPort } from "../policy/address.ts"
 import { ask, type Outcome } from "../policy/ask.ts"
 import type { Connection } from "../policy/connection.ts"
 import { FactsInvalid, listenerOf, simulate, type Facts, type Simulated } from "../policy/simulated.ts"
-import { consequence, refused, type Situation } from "./consequence.ts"
+import { againstPools, consequence, refused, type Situation } from "./consequence.ts"
 import { open, type Opened } from "./load.ts"
 import { shownNames } from "./names.ts"
 import { complain, fail, paintErr, paintOut, say, UNUSABLE } from "./say.ts"
 
 export interface ExplainOptions {
   readonly folder: string
+  readonly config: string | undefined
   /** The client. Left out on a unix: listener. */
   readonly from: string | undefined
   readonly to: string
@@ -30,7 +31,7 @@ export interface ExplainOptions {
 
 /** Gives the exit code: 0 when the connection is explained, whatever becomes of it. */
 export async function explain(options: ExplainOptions): Promise<number> {
-  const { bytes, folder, to } = options
+  const { bytes, config, folder, to } = options
   let sent: Uint8Array | undefined
   try {
     sent = bytes === undefined ? undefined : await readFile(bytes)
@@ -45,7 +46,7 @@ export async function explain(options: ExplainOptions): Promise<number> {
     if (error instanceof FactsInvalid) return fail(`--${error.message.replace(/^tls: /, "")}`)
     throw error
   }
-  const opened = await open(folder)
+  const opened = await open(folder, config)
   if (opened.problems.length > 0) {
     for (const problem of opened.problems) complain(`${renderDiagnostic(problem, paintErr)}\n`)
     complain("The gateway would not start with these policies.")
@@ -101,7 +102,11 @@ function listed(files: readonly string[], between: string): string {
   return files.map((file) => printable(file)).join(between)
 }
 
-async function explainAt({ loader, watchdog }: Opened, plan: ListenerPlan, simulated: Simulated): Promise<number> {
+async function explainAt(
+  { loader, snapshot, watchdog }: Opened,
+  plan: ListenerPlan,
+  simulated: Simulated,
+): Promise<number> {
   const { connection, log, refused: before } = simulated
   const { client, server } = connection
   const who = client.address === undefined ? "a client" : shownEndpoint(client)
@@ -138,7 +143,8 @@ async function explainAt({ loader, watchdog }: Opened, plan: ListenerPlan, simul
   const logged = log.all()
   if (logged.length > 0) say(`\nlogged: ${logged.map((fields) => printableJson(JSON.stringify(fields))).join(" ")}`)
   const situation = await situationOf(plan, simulated)
-  say(`\n${consequence(outcome, situation, positionOf(outcome, loader, asked))}`)
+  const end = againstPools(outcome, situation, snapshot.pools)
+  say(`\n${consequence(end, situation, positionOf(end, loader, asked), snapshot.pools)}`)
   return 0
 }
 

@@ -12,9 +12,10 @@ export interface Opened extends Loaded {
   readonly watchdog: Watchdog
 }
 
-export async function open(folder: string): Promise<Opened> {
+export async function open(folder: string, config: string | undefined): Promise<Opened> {
   const watchdog = new Watchdog()
   const loader = new Loader(folder, {
+    config,
     runSetup: false,
     onEvaluate: (file) => watchdog.loading(watchdog.register(file)),
     onEvaluated: () => watchdog.loaded(),

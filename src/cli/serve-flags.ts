@@ -4,6 +4,7 @@ import { milliseconds } from "../policy/duration.ts"
 
 export interface ServeOptions {
   readonly folder: string
+  readonly config: string | undefined
   readonly log: "json" | "pretty" | "none"
   readonly maxConnections: number | undefined
   /** Milliseconds, as all durations here. */
@@ -23,6 +24,12 @@ export const folder = Argument.String("folder").pipe(
   Argument.withDefault("policies"),
 )
 
+export const config = Flag.String("config").pipe(
+  Flag.withMetavar("FILE"),
+  Flag.withDescription("Pools and listeners as YAML or JSON, beside the policies (default: none)"),
+  Flag.optional,
+)
+
 export const control = Flag.String("control").pipe(
   Flag.withMetavar("PATH"),
   Flag.withDescription("The control socket (default: chosen by the folder)"),
@@ -40,6 +47,7 @@ const duration = (name: string) =>
 
 export const serveFlags = {
   folder,
+  config,
   log: Flag.Literals("log", ["json", "pretty", "none"]).pipe(
     Flag.withDescription("How events are written (default: pretty on a terminal, otherwise json)"),
     Flag.withDefault(process.stdout.isTTY ? "pretty" : "json"),

@@ -1,5 +1,6 @@
 // `tidegate serve`: starts the gateway, says what is open, follows signals, drains.
 import { Effect, Exit, Cause, Queue } from "effect"
+import { gatewaySubject } from "../admin/control-path.ts"
 import { connectionCap } from "../connection/data-path.ts"
 import { descriptorLimit } from "../native/descriptor-limit.ts"
 import { gateway, StartFailed, type Gateway } from "../gateway.ts"
@@ -65,7 +66,18 @@ export const serve = (options: ServeOptions): Effect.Effect<number> => {
       }
       const started = yield* Effect.raceFirst(
         Effect.exit(
-          gateway({ folder: options.folder, control: options.control, settings, format, certificates }, log, events),
+          gateway(
+            {
+              folder: options.folder,
+              config: options.config,
+              control: options.control,
+              settings,
+              format,
+              certificates,
+            },
+            log,
+            events,
+          ),
         ),
         Effect.map(Queue.take(signals), () => undefined),
       )
@@ -90,7 +102,9 @@ const run = (running: Gateway, signals: Queue.Dequeue<Signal>, options: ServeOpt
     for (const { plan, address } of running.listeners.status()) {
       log.info(`${plan.url} is open: ${plan.files.join(", ")} (try: ${howToTry(plan, address)})`)
     }
-    log.info(`ready${running.controlPath === undefined ? "" : `; ask with: tidegate status ${options.folder}`}`)
+    log.info(
+      `ready${running.controlPath === undefined ? "" : `; ask with: tidegate status ${statusArguments(options)}`}`,
+    )
     const reload = () => void running.reload(true)
     process.on("SIGHUP", reload)
     yield* Effect.addFinalizer(() => Effect.sync(() => process.off("SIGHUP", reload)))
@@ -112,6 +126,11 @@ const run = (running: Gateway, signals: Queue.Dequeue<Signal>, options: ServeOpt
     })
     return yield* Effect.raceFirst(shutdown, atOnce)
   }).pipe(Effect.ensuring(Effect.sync(() => running.unready())))
+
+function statusArguments({ config, folder }: ServeOptions): string {
+  const subject = gatewaySubject(folder, config)
+  return subject === folder ? folder : `--config ${subject}`
+}
 
 /** Signals as a queue; SIGHUP is heard from the start too, where its default would end the process. */
 const listenForSignals = Effect.gen(function* () {

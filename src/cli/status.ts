@@ -1,5 +1,6 @@
 // `tidegate status`: what the gateway of a policies folder is doing, as a table, as JSON, or as one word for a health
 // check. Asks the running gateway and loads nothing itself.
+import { gatewaySubject } from "../admin/control-path.ts"
 import {
   askControl,
   ControlFailed,
@@ -17,6 +18,8 @@ import { printable, printableJson } from "../observe/printable.ts"
 export interface StatusOptions {
   /** The policies folder of the gateway. */
   readonly folder: string
+  /** Its configuration file; names the gateway where there is no folder. */
+  readonly config?: string | undefined
   /** The control socket, where `serve --control` named one. */
   readonly control?: string | undefined
   readonly output: "table" | "json"
@@ -28,7 +31,8 @@ export interface StatusOptions {
 export async function status(options: StatusOptions): Promise<number> {
   let found: Status
   try {
-    found = checked(await askControl({ folder: options.folder, path: options.control }, "status"))
+    const subject = gatewaySubject(options.folder, options.config)
+    found = checked(await askControl({ folder: subject, path: options.control }, "status"))
   } catch (error) {
     await Bun.write(Bun.stderr, `${help(error, options)}\n`)
     return 1

@@ -31,7 +31,7 @@ export function findPoolConflict<C extends PoolContender>(contenders: readonly C
 function difference(name: string, spec: PoolSpec, file: string, other: PoolSpec, otherFile: string): string {
   const options = Object.keys(spec) as (keyof PoolSpec)[]
   const option = options.find((each) => !isDeepStrictEqual(spec[each], other[each]))
-  return `the pool ${name} has one ${option} in ${file} and another in ${otherFile}; a pool is the same wherever it is defined`
+  return `pool ${name}: ${option} in ${file} is not that in ${otherFile}; a pool has one value of each option`
 }
 
 /** The pools of a snapshot. */

@@ -1,4 +1,5 @@
 // A pool as written to the values that the gateway works with: every default filled in, one spelling for equal values.
+import type { PoolLookup } from "../policy/check-route.ts"
 import { milliseconds, type Duration } from "../policy/duration.ts"
 import { readBandwidth, readConcurrencyLimit, readRateLimit } from "../policy/limit-options.ts"
 import { parsePoolTarget } from "../policy/pool-target.ts"
@@ -124,8 +125,19 @@ function targetSpec(target: PoolTarget, most: number): TargetSpec {
   }
 }
 
+/** What routes may name. */
+export function poolLookup(pools: ReadonlyMap<string, PoolSpec>): PoolLookup {
+  return {
+    names: () => pools.keys(),
+    find(name) {
+      const spec = pools.get(name)
+      return spec === undefined ? undefined : { encrypts: spec.targets.some(isEncrypted) }
+    },
+  }
+}
+
 /** Whether connections to the target are encrypted by the gateway. */
-export function isEncrypted({ source }: Pick<TargetSpec, "source">): boolean {
+function isEncrypted({ source }: Pick<TargetSpec, "source">): boolean {
   return source.kind === "target" ? source.target.kind === "tls" : source.tls
 }
 

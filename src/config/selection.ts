@@ -5,7 +5,7 @@ import type { Rule } from "./contents.ts"
 import { diagnostic, renderDiagnostic, type Diagnostic, type Place } from "./diagnostic.ts"
 import type { Evaluation, Text } from "./evaluation.ts"
 import { findPoolConflict } from "./pool-sets.ts"
-import { isEncrypted } from "./pool-spec.ts"
+import { poolLookup } from "./pool-spec.ts"
 import type { FileState } from "./snapshot.ts"
 import { Version } from "./version.ts"
 
@@ -201,19 +201,12 @@ function nextLostRoute(
   known: ReadonlySet<Version>,
 ): (Fault & { version: Version }) | undefined {
   const versions = turns.flatMap(({ choice }) => choice ?? [])
-  const pools = new Map(versions.flatMap(({ facts }) => [...facts.contents.pools]))
-  const lookup = {
-    names: () => pools.keys(),
-    find: (name: string) => {
-      const spec = pools.get(name)
-      return spec === undefined ? undefined : { encrypts: spec.targets.some(isEncrypted) }
-    },
-  }
+  const pools = poolLookup(new Map(versions.flatMap(({ facts }) => [...facts.contents.pools])))
   for (const turn of turns) {
     const { choice: version } = turn
     if (version === undefined || known.has(version)) continue
     for (const rule of version.facts.contents.rules) {
-      const message = lostRoute(rule, lookup)
+      const message = lostRoute(rule, pools)
       if (message !== undefined) return { turn, version, message, place: rule.place("route") }
     }
   }
