@@ -148,10 +148,13 @@ export async function bodyBytes(decision: Answer): Promise<Uint8Array> {
   return whole
 }
 
-/** Reads the policy's exports as the gateway does: what would be no policy there is none here. */
+/**
+ * Reads the policy's exports as the gateway does: what would be no policy there is none here. Pools are left to the
+ * gateway and `tidegate check`: they are checked by effect, which a test may not have.
+ */
 async function exportsOf(tested: Tested): Promise<PolicyExports> {
   const isModule = Object.prototype.toString.call(tested) === "[object Module]"
-  const found = await readExports(isModule ? { ...tested } : { default: tested })
+  const found = await readExports(isModule ? { ...tested } : { default: tested }, async () => new Map())
   if ("connect" in found) return found
   throw new TypeError(found.map(({ message }) => message).join("\n"))
 }

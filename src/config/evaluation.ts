@@ -2,7 +2,7 @@
 import { GivenUp, within } from "../policy/within.ts"
 import { diagnostic, type Diagnostic } from "./diagnostic.ts"
 import { contentsOf, type Compile, type Contents } from "./contents.ts"
-import { readExports } from "./exports.ts"
+import { readExports, type ReadPools } from "./exports.ts"
 import { evaluationFailures, faultProblems } from "./failure.ts"
 import type { Held, Instances } from "./instances.ts"
 import type { Node } from "./module-graph.ts"
@@ -57,6 +57,9 @@ export class Evaluation {
   }
 }
 
+/** The schema is loaded for the first file that has pools. */
+const readPools: ReadPools = async (value) => (await import("./pools.ts")).readPools(value)
+
 async function evaluate(
   text: Text,
   held: Held,
@@ -81,7 +84,7 @@ async function imported(
   const work: Promise<Record<string, unknown>> = import(held.entry.specifier)
   try {
     const namespace = await within(releasing.limit, "the top-level code", work, releasing.signal, abandoned)
-    const exports = await readExports(namespace)
+    const exports = await readExports(namespace, readPools)
     return "connect" in exports ? contentsOf(node.module, exports) : faultProblems(node.module, exports)
   } catch (error) {
     if (!(error instanceof GivenUp)) return evaluationFailures(error, held, instances)

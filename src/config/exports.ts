@@ -29,9 +29,13 @@ const KNOWN = ["listen", "deadline", "pools", ...FUNCTIONS] as const
 const MOST_FAULTS = 20
 const NO_POOLS: ReadonlyMap<string, PoolSpec> = new Map()
 
+/** Reads pools, or says everything that is wrong with them. It needs effect, which not everybody who reads exports has. */
+export type ReadPools = (value: unknown) => Promise<ReadonlyMap<string, PoolSpec> | readonly string[]>
+
 /** Reads a module's namespace: named exports, or a default export that is an object of them or `on_tcp_connect` itself. */
 export async function readExports(
   namespace: Readonly<Record<string, unknown>>,
+  readPools: ReadPools,
 ): Promise<PolicyExports | readonly Fault[]> {
   const fromDefault = defaultExports(namespace["default"])
   const values: Record<string, unknown> = { ...fromDefault, ...namespace }
@@ -49,7 +53,7 @@ export async function readExports(
     values["listen"] === undefined ? undefined : parseListen(values["listen"]),
   )
   const deadline = checked(faults, "deadline", () => readDeadline(values["deadline"]))
-  const pools = await readPools(faults, values["pools"])
+  const pools = values["pools"] === undefined ? NO_POOLS : await checkedPools(faults, () => readPools(values["pools"]))
   if (values["on_tcp_connect"] === undefined && faults.length === 0) faults.push(missing(values))
   if (faults.length > 0) return faults
   return {
@@ -103,16 +107,13 @@ function readDeadline(value: unknown): number | undefined {
   return deadline
 }
 
-/** The schema is loaded for the first file that has pools. */
-async function readPools(faults: Fault[], value: unknown): Promise<ReadonlyMap<string, PoolSpec>> {
-  if (value === undefined) return NO_POOLS
+async function checkedPools(faults: Fault[], read: () => ReturnType<ReadPools>): Promise<PolicyExports["pools"]> {
   try {
-    const { readPools: read } = await import("./pools.ts")
-    const found = read(value)
-    if (found instanceof Map) return found
-    for (const message of found.slice(0, MOST_FAULTS)) faults.push({ name: "pools", message })
+    const found = await read()
+    if ("get" in found) return found
     const more = found.length - MOST_FAULTS
-    if (more > 0) faults.push({ name: "pools", message: `pools: and ${more} more` })
+    const messages = [...found.slice(0, MOST_FAULTS), ...(more > 0 ? [`pools: and ${more} more`] : [])]
+    faults.push(...messages.map((message) => ({ name: "pools", message })))
   } catch (error) {
     // A getter of the policy's own.
     faults.push({ name: "pools", message: `pools: ${error instanceof Error ? error.message : String(error)}` })
