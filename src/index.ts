@@ -3,6 +3,7 @@ export { deny, next, respond, route, DecisionInvalid } from "./policy/decision.t
 export { cidrs, CidrInvalid } from "./policy/cidr.ts"
 export { addressSet } from "./limit/address-set.ts"
 export { AddressListInvalid } from "./limit/address-list.ts"
+export { geo, GeoUnavailable } from "./policy/geo.ts"
 export { DurationInvalid } from "./policy/duration.ts"
 export { LimitInvalid } from "./policy/limits.ts"
 export { rateLimit } from "./limit/rate-limit.ts"
@@ -26,6 +27,7 @@ export type {
 } from "./policy/decision.ts"
 export type { CidrSet } from "./policy/cidr.ts"
 export type { AddressSet } from "./limit/address-set.ts"
+export type { Geo } from "./policy/geo.ts"
 export type { Duration } from "./policy/duration.ts"
 export type {
   BandwidthOptions,

@@ -7,6 +7,7 @@ import type { ClientCertificate } from "../policy/client-certificate.ts"
 import type { CertificatePair } from "../policy/terminate.ts"
 import { Contexts } from "../tls/contexts.ts"
 import type { CloseReason, Summary } from "../policy/connection.ts"
+import type { Geo } from "../policy/geo.ts"
 import type { Connection } from "./connection.ts"
 import type { Listener } from "./listener.ts"
 import type { Handlers } from "./bun-socket.ts"
@@ -59,6 +60,8 @@ export interface Exits {
   readonly certificates: (name: string | undefined, address: string | undefined) => Found<readonly CertificatePair[]>
   /** What a policy is told of a client's certificate. */
   readonly clientCertificate: (certificate: X509Certificate) => Promise<ClientCertificate>
+  /** Where an address is registered; left out where there is no database. @throws GeoUnavailable */
+  readonly where?: ((ip: Ip) => Geo) | undefined
 }
 
 /** At once where it is known. */

@@ -9,7 +9,8 @@ import type {
   PostgresStart,
   ProtocolOptions,
 } from "../policy/connection.ts"
-import { ADDRESS, WHEN_CLOSED, type Hooks } from "../policy/hooks.ts"
+import { GeoUnavailable, NO_DATABASE, type Geo } from "../policy/geo.ts"
+import { ADDRESS, WHEN_CLOSED, WHERE, type Hooks } from "../policy/hooks.ts"
 import { LogFields } from "../policy/log-fields.ts"
 import { proxyFacts, type ProxyFacts } from "../policy/proxy-facts.ts"
 import type { SocketName } from "../native/socket.ts"
@@ -60,7 +61,7 @@ export function isWithin(ip: Ip | undefined, ranges: readonly (string | CidrSet)
   return (ip !== undefined && inlineCidrs(texts).contains(ip)) || inside
 }
 
-export class ConnectionView implements PolicyConnection, Pick<Hooks, typeof ADDRESS | typeof WHEN_CLOSED> {
+export class ConnectionView implements PolicyConnection, Hooks {
   readonly #connection: Connection
   #client: ClientView | undefined
   #proxy: ProxyFacts | undefined
@@ -87,6 +88,13 @@ export class ConnectionView implements PolicyConnection, Pick<Hooks, typeof ADDR
 
   [WHEN_CLOSED](then: () => void): void {
     this.#connection.whenClosed(then)
+  }
+
+  [WHERE](): Geo | undefined {
+    const { where } = this.#connection.path.exits
+    if (where === undefined) throw new GeoUnavailable(NO_DATABASE)
+    const ip = this[ADDRESS]
+    return ip === undefined ? undefined : where(ip)
   }
 
   get server(): Endpoint {

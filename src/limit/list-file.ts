@@ -6,6 +6,7 @@ import type { AddressTable } from "../policy/address-table.ts"
 import { AddressListInvalid, LARGEST_LIST, ListReader } from "./address-list.ts"
 import { isFresh, settled, signature } from "./file-signature.ts"
 import type { FileVersion } from "./followed-file.ts"
+import { whyUnreadable } from "./unreadable.ts"
 
 /** What a file held when it was read. */
 export interface ListRead extends FileVersion {
@@ -32,13 +33,6 @@ const PIECE = 64 * 1024
 const SLICE = 4
 /** 3: who writes to a file without end gets no list out of it. */
 const TRIES = 3
-
-const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: "there is no such file",
-  ENOTDIR: "there is no such file",
-  ELOOP: "its links lead in a circle",
-  EACCES: "permission denied",
-}
 
 /** Reads a list on the spot. @throws AddressListInvalid */
 export function readListNow(path: string): ListRead {
@@ -96,7 +90,7 @@ function* reading(path: string): Generator<void, ListRead> {
   } catch (error) {
     // Half of a new text is wrong in many ways; that it is half is what matters.
     if (hasChanged(file, before)) throw new ListChanging(path)
-    throw error instanceof AddressListInvalid ? error : unreadable(path, error)
+    throw error instanceof AddressListInvalid ? error : new AddressListInvalid(path, whyUnreadable(error))
   } finally {
     closeSync(file)
   }
@@ -119,11 +113,6 @@ function opened(path: string): { readonly file: number; readonly before: BigIntS
     return { file, before, real }
   } catch (error) {
     if (file !== undefined) closeSync(file)
-    throw error instanceof AddressListInvalid ? error : unreadable(path, error)
+    throw error instanceof AddressListInvalid ? error : new AddressListInvalid(path, whyUnreadable(error))
   }
-}
-
-function unreadable(path: string, error: unknown): AddressListInvalid {
-  const code = error instanceof Error && "code" in error ? String(error.code) : undefined
-  return new AddressListInvalid(path, `cannot be read: ${REASONS[code ?? ""] ?? code ?? String(error)}`)
 }

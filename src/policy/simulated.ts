@@ -5,9 +5,11 @@ import { formatHostPort, formatIp, type Ip } from "./address.ts"
 import { inlineCidrs, type CidrSet } from "./cidr.ts"
 import type { Client, Connection, Endpoint, PeekOptions, PostgresStart, ProtocolOptions } from "./connection.ts"
 import type { Decision } from "./decision.ts"
+import { describe } from "./describe.ts"
 import { milliseconds } from "./duration.ts"
 import { checkFacts, FactsInvalid, type HelloFacts, type PostgresFacts } from "./first-bytes.ts"
-import { ADDRESS, WHEN_CLOSED, type Hooks } from "./hooks.ts"
+import { NOWHERE, type Geo } from "./geo.ts"
+import { ADDRESS, WHEN_CLOSED, WHERE, type Hooks } from "./hooks.ts"
 import { identity, parseListen, type ListenEntry, type Scheme } from "./listen.ts"
 import { LogFields } from "./log-fields.ts"
 import { onlyOption, peekSize, PREREAD_DEADLINE, PrereadTimeout, PROTOCOL_SILENCE } from "./preread.ts"
@@ -56,6 +58,8 @@ export interface Facts {
   readonly terminated?: TerminatedFacts
   /** Whether the client has sent its FIN after `bytes` and `plain`: then `peek` gives fewer. @default false */
   readonly closed?: boolean
+  /** What `geo(connection)` tells. @default what the databases know that `--geoip` names; nothing without them */
+  readonly geo?: Partial<Geo>
   /** When it connects. @default now */
   readonly at?: Date
 }
@@ -91,10 +95,19 @@ const FACTS = [
   "clientCertificate",
   "terminated",
   "closed",
+  "geo",
   "at",
 ] as const
+/** What a fact of `geo` is; `undefined` where nothing is known. */
+const GEO = { country: "string", continent: "string", city: "string", asn: "number", organisation: "string" } as const
 
 let count = 0
+let databases: ((ip: Ip) => Geo) | undefined
+
+/** From now on connections are where these say, unless their facts do. */
+export function useDatabases(where: (ip: Ip) => Geo): void {
+  databases = where
+}
 
 /**
  * Makes a connection from facts.
@@ -104,6 +117,7 @@ let count = 0
 export function simulate(facts: Facts, met?: Met): Simulated {
   checkFacts("", facts, FACTS)
   checkTlsFacts(facts.clientCertificate, facts.terminated)
+  const where = geoFact(facts.geo)
   const at = facts.at ?? new Date()
   if (!(at instanceof Date) || Number.isNaN(at.getTime())) throw new FactsInvalid("at: expected a valid Date")
   const to = listenerOf(facts.to)
@@ -132,6 +146,7 @@ export function simulate(facts: Facts, met?: Met): Simulated {
       postgres: start.postgres,
     },
     from?.ip,
+    where,
     said,
     log,
   )
@@ -147,7 +162,7 @@ export function simulate(facts: Facts, met?: Met): Simulated {
 }
 
 /** A class, as the data path's is: what a policy takes off its connection fails in a test too. */
-class SimulatedConnection implements Connection, Pick<Hooks, typeof ADDRESS | typeof WHEN_CLOSED> {
+class SimulatedConnection implements Connection, Hooks {
   readonly id = `simulated-${++count}`
   readonly client: Client
   readonly server: Endpoint
@@ -165,13 +180,17 @@ class SimulatedConnection implements Connection, Pick<Hooks, typeof ADDRESS | ty
   /** Who is told of the end; `undefined` after it. */
   #atEnd: (() => void)[] | undefined = []
 
+  readonly #geo: Geo | undefined
+
   constructor(
     known: Pick<Connection, "client" | "server" | "via" | "proxy" | "listener" | "openedAt" | "signal" | "postgres">,
     ip: Ip | undefined,
+    geo: Geo | undefined,
     client: SimulatedClient,
     log: LogFields,
   ) {
     this[ADDRESS] = ip
+    this.#geo = geo
     this.client = known.client
     this.server = known.server
     this.via = known.via
@@ -193,6 +212,11 @@ class SimulatedConnection implements Connection, Pick<Hooks, typeof ADDRESS | ty
   [WHEN_CLOSED](then: () => void): void {
     if (this.#atEnd === undefined) then()
     else this.#atEnd.push(then)
+  }
+
+  [WHERE](): Geo | undefined {
+    const ip = this[ADDRESS]
+    return this.#geo ?? (ip === undefined ? undefined : databases?.(ip))
   }
 
   get tls(): ClientHello | undefined {
@@ -225,6 +249,18 @@ class SimulatedConnection implements Connection, Pick<Hooks, typeof ADDRESS | ty
   log(fields: Record<string, unknown>): void {
     this.#log.add(fields)
   }
+}
+
+/** @throws FactsInvalid */
+function geoFact(facts: Partial<Geo> | undefined): Geo | undefined {
+  if (facts === undefined) return undefined
+  checkFacts("geo: ", facts, Object.keys(GEO))
+  for (const [name, type] of Object.entries(GEO)) {
+    const value: unknown = Reflect.get(facts, name)
+    if (value !== undefined && typeof value !== type)
+      throw new FactsInvalid(`geo: ${name}: expected a ${type}, found ${describe(value)}`)
+  }
+  return { ...NOWHERE, ...facts }
 }
 
 /** The one listener that a URL names; `localhost` is its IPv4 address. @throws FactsInvalid */
