@@ -1,6 +1,7 @@
 // Whom a target's certificate has to be for, and what is said of one that will not do: the same for connections and for
 // health checks.
 import { checkServerIdentity, type PeerCertificate } from "node:tls"
+import { parseIp } from "../policy/address.ts"
 import type { Target } from "../policy/target.ts"
 import { tlsError } from "../policy/tls-error.ts"
 import type { UpstreamTls } from "../policy/upstream-tls.ts"
@@ -13,9 +14,9 @@ export function expectedName(target: Target, tls: UpstreamTls | undefined): stri
   return tls?.sni ?? (target.kind === "unix" ? "localhost" : target.host)
 }
 
-/** What is asked for; there is no asking for an address (RFC 6066 section 3). */
+/** What is asked for; there is no asking for an address (RFC 6066 section 3). A name whose address is known stays a name. */
 export function requestedName(target: Target, tls: UpstreamTls | undefined): string | undefined {
-  const name = tls?.sni ?? (target.kind === "unix" || target.ip !== undefined ? undefined : target.host)
+  const name = tls?.sni ?? (target.kind === "unix" || parseIp(target.host) !== undefined ? undefined : target.host)
   return name?.replace(/\.$/, "")
 }
 
