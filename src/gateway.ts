@@ -12,6 +12,8 @@ import { Loader } from "./config/loader.ts"
 import type { Snapshot } from "./config/snapshot.ts"
 import { watch } from "./config/watch.ts"
 import type { DataPath, Outcome, Settings } from "./connection/data-path.ts"
+import { closeMember } from "./connection/close-member.ts"
+import { refusal } from "./connection/dial.ts"
 import { Listeners } from "./connection/listeners.ts"
 import { Resolver } from "./upstream/resolve.ts"
 import { makeDataPath } from "./connection/sockets.ts"
@@ -19,6 +21,9 @@ import { howToTry } from "./how-to-try.ts"
 import { Failures } from "./observe/failures.ts"
 import type { Events } from "./observe/events.ts"
 import type { Log } from "./observe/log.ts"
+import { openPools } from "./pools.ts"
+import { probe } from "./upstream/probe.ts"
+import { poolStatus } from "./upstream/status.ts"
 import { Watchdog } from "./observe/watchdog.ts"
 
 /** What a gateway needs to know; durations in milliseconds. */
@@ -109,6 +114,18 @@ export const gateway = (
       (message) => new StartFailed(2, [`certificates: ${message}`]),
     )
     const resolver = new Resolver()
+    const pools = yield* openPools({
+      log,
+      probe: (target, health, tls) =>
+        probe(target, health, {
+          resolve: (host) => resolver.resolve(host),
+          tls,
+          secureContext: (settings) => path.contexts.forUpstream(settings),
+          refusal: (ip, port) => refusal(path, ip, port),
+        }),
+      follow: () => Effect.never,
+      close: (member, why) => closeMember(path, member, "upstream-closed", why),
+    })
     const path = makeDataPath(options.settings, {
       closed: events.wanted ? (summary) => events.closed(summary) : undefined,
       refused: (plan, reason) => events.refused({ name: plan.name, url: plan.url }, reason),
@@ -118,7 +135,7 @@ export const gateway = (
       enter: (policy) => failures.enter(policy),
       leave: () => watchdog.leave(),
       resolve: (host) => resolver.resolve(host),
-      pools: { find: () => undefined, names: () => [] },
+      pools: pools.registry,
       ownAddress: (ip, port) => listeners.ownAddress(ip, port),
       ownPath: (file) => listeners.ownPath(file),
       certificates: certificates.choose,
@@ -135,6 +152,7 @@ export const gateway = (
       ),
       (listeners) => Effect.sync(() => shutDown(listeners, path)),
     )
+    pools.apply(loaded.snapshot.pools)
     listeners.apply(loaded.snapshot)
     const down = listeners.down()
     if (down.length > 0) {
@@ -214,6 +232,7 @@ export const gateway = (
         lists.refresh()
         if (!changed) continue
         const before = state.snapshot
+        pools.apply(snapshot.pools)
         listeners.apply(snapshot)
         loader.commit(snapshot)
         state.snapshot = snapshot
@@ -242,6 +261,7 @@ export const gateway = (
           active,
         })),
         files: snapshot?.files ?? [],
+        pools: pools.registry.all().map(poolStatus),
         certificates: certificates.identities().map(({ file, names, addresses, algorithm, notAfter }) => ({
           file,
           names: [...names, ...addresses],

@@ -1,5 +1,7 @@
 // The pools of a running gateway: the registry, the checks and the DNS beside it, and what is said of them.
 import { Effect, type Scope } from "effect"
+import { limitIds } from "./connection/pool-limits.ts"
+import { names } from "./limit/names.ts"
 import type { PoolSpec } from "./policy/pool.ts"
 import type { Log } from "./observe/log.ts"
 import { span } from "./observe/events.ts"
@@ -11,11 +13,11 @@ import { supervise, type SuperviseOptions } from "./upstream/supervise.ts"
 export interface OpenPoolsOptions extends SuperviseOptions {
   readonly log: Log
   /** Closes the connections of a target that fails its checks. */
-  readonly close: (member: Member, why: string) => void
+  readonly close: (member: Member, why: string) => number
 }
 
 export interface OpenPools {
-  readonly pools: Pools
+  readonly registry: Pools
   readonly apply: (specs: ReadonlyMap<string, PoolSpec>) => void
 }
 
@@ -28,13 +30,22 @@ export const openPools = (options: OpenPoolsOptions): Effect.Effect<OpenPools, n
         () =>
           new Pools({
             changed: (pool, member, change) => report(log, pool, member, change),
-            close: (member) => close(member, `it fails its checks: ${member.problem}`),
+            close(member) {
+              const closed = close(member, `it fails its checks: ${member.problem}`)
+              if (closed > 0) log.warn(`${member.name}: ${closed} connections closed, because it fails its checks`)
+            },
             members: (pool) => supervisor.look(pool, pools.find(pool.name) !== pool),
           }),
       ),
       (pools) => Effect.sync(() => pools.close()),
     )
-    return { pools, apply: (specs) => pools.apply(specs) }
+    return {
+      registry: pools,
+      apply(specs) {
+        pools.apply(specs)
+        names.keep(pools, [...specs.values()].flatMap(limitIds))
+      },
+    }
   })
 
 function report(log: Log, pool: Pool, member: Member, change: MemberChange): void {

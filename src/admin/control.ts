@@ -1,6 +1,7 @@
 // The control socket: one line of JSON in, one document out, on a unix socket that only its owner can reach. Every
 // number is bounded, and nothing here runs while nobody asks.
 import { lstatSync, unlinkSync } from "node:fs"
+import type { PoolStatus } from "../upstream/status.ts"
 import { UNIX_PATH_BYTES } from "../policy/target.ts"
 import { claim, controlPlaces, isTrusted, namedPlace, showPath, type ControlPlace } from "./control-path.ts"
 import { isOursOrRoot } from "./peer-user.ts"
@@ -65,6 +66,7 @@ export interface Status {
   readonly connections: { readonly active: number; readonly max: number; readonly accepted: number }
   readonly listeners: readonly ListenerStatus[]
   readonly files: readonly FileStatus[]
+  readonly pools: readonly PoolStatus[]
   readonly certificates: readonly CertificateStatus[]
   readonly lists: readonly AddressListStatus[]
   readonly events: { readonly dropped: number }

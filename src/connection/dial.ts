@@ -6,6 +6,7 @@ import type { Target } from "../policy/target.ts"
 import { available, connectTcp, connectUnix } from "../native/socket.ts"
 import { connectOn, dialAddress, dialPath, type Socket } from "./bun-socket.ts"
 import { State, type Connection } from "./connection.ts"
+import type { DataPath } from "./data-path.ts"
 import { Side } from "./side.ts"
 import { UpstreamHello } from "./upstream-hello.ts"
 import { Listed, WAIT, type Attempts } from "../upstream/attempts.ts"
@@ -174,13 +175,9 @@ export class Dial {
   private attemptIp(ip: Ip): boolean {
     const target = this.target!
     if (target.kind === "unix") return false
-    const { settings, exits } = this.connection.path
     this.dialled = ip
-    if (!settings.allowLinkLocal && isLinkLocal(ip))
-      return this.note("refused: a link-local address (--allow-link-local permits it)")
-    if (!settings.allowOwnListeners && exits.ownAddress(ip, target.port)) {
-      return this.note("refused: a listener of this gateway (--allow-own-listeners permits it)")
-    }
+    const refused = refusal(this.connection.path, ip, target.port)
+    if (refused !== undefined) return this.note(refused)
     if (!available) return this.attemptByBun(isUnspecified(ip) ? "localhost" : formatIp(ip), target.port)
     try {
       return this.attempt(connectTcp(ip.family, ip.a, ip.b, ip.c, ip.d, target.port))
@@ -360,6 +357,15 @@ export class Dial {
     const soonest = this.nextAddress < this.addresses.length ? Math.min(this.due, this.staggered) : this.due
     this.connection.scheduleAt(soonest)
   }
+}
+
+/** Why an address must not be dialled; checks of targets ask as well. */
+export function refusal({ settings, exits }: DataPath, ip: Ip, port: number): string | undefined {
+  if (!settings.allowLinkLocal && isLinkLocal(ip))
+    return "refused: a link-local address (--allow-link-local permits it)"
+  if (!settings.allowOwnListeners && exits.ownAddress(ip, port))
+    return "refused: a listener of this gateway (--allow-own-listeners permits it)"
+  return undefined
 }
 
 /** Carries out a `route`. */

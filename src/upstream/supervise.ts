@@ -1,16 +1,13 @@
 // Everything about pools that waits: checks of their targets, and the DNS for targets that follow it. One fiber for
 // each, as long as the pool has the target; nothing here is on the way of a connection.
-import { Effect, FiberMap, Random, Semaphore, type Scope } from "effect"
+import { Effect, FiberMap, Random, type Scope } from "effect"
 import type { Target } from "../policy/target.ts"
 import { parseTarget } from "../policy/target.ts"
 import type { HealthSpec, TargetSpec } from "../policy/pool.ts"
 import type { UpstreamTls } from "../policy/upstream-tls.ts"
 import type { Member, MemberFacts } from "./member.ts"
 import type { Pool } from "./pool.ts"
-import type { ProbeFailed } from "./probe.ts"
-
-/** 64 checks at one time: their descriptors come out of those that the cap of connections leaves free. */
-const CHECKS = 64
+import type { ProbeFailed } from "./probe-failed.ts"
 
 /** One address or name that a target that follows the DNS stands for now. */
 export interface FoundTarget {
@@ -46,7 +43,6 @@ export const supervise = ({ follow, probe }: SuperviseOptions): Effect.Effect<Su
   Effect.gen(function* () {
     const fibers = yield* FiberMap.make<string, never, never>()
     const run = yield* FiberMap.runtime(fibers)<never>()
-    const permits = yield* Semaphore.make(CHECKS)
     const watched = new Map<Pool, Map<string, Watched>>()
 
     const check = (pool: Pool, member: Member, health: HealthSpec): Effect.Effect<never> =>
@@ -55,12 +51,10 @@ export const supervise = ({ follow, probe }: SuperviseOptions): Effect.Effect<Su
         let isFirst = true
         for (;;) {
           const started = performance.now()
-          const problem = yield* permits
-            .withPermits(1)(probe(member.target, health, pool.spec.tls))
-            .pipe(
-              Effect.as(undefined),
-              Effect.catch((error) => Effect.succeed(error.message)),
-            )
+          const problem = yield* probe(member.target, health, pool.spec.tls).pipe(
+            Effect.as(undefined),
+            Effect.catch((error) => Effect.succeed(error.message)),
+          )
           differing = member.healthy === (problem === undefined) ? 0 : differing + 1
           // What nobody knows anything of yet is believed at once.
           const enough = isFirst ? 1 : member.healthy ? health.fall : health.rise

@@ -17,6 +17,7 @@ const control = await openControl({
     files: [],
     certificates: [],
     lists: [],
+    pools: [],
     events: { dropped: 0 },
   }),
 })

@@ -18,6 +18,7 @@ const STATUS: Status = {
   files: [],
   certificates: [],
   lists: [],
+  pools: [],
   events: { dropped: 0 },
 }
 const status = () => STATUS

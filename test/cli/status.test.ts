@@ -27,6 +27,7 @@ const STATUS: Status = {
   files: [{ file: "a.ts", state: "good", version: "5f0c2a91be34", problems: [] }],
   certificates: [],
   lists: [],
+  pools: [],
   events: { dropped: 0 },
 }
 const DOWN: Status["listeners"][number] = {
