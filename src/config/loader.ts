@@ -39,6 +39,8 @@ export interface LoaderOptions {
   readonly config?: string | undefined
   /** Whether `setup` is run: not for `check` and `explain`. */
   readonly runSetup: boolean
+  /** Whether `geo` has databases: without, a file that imports it is bad. @default false */
+  readonly hasDatabases?: boolean
   /** Milliseconds for the top-level code of a file, for a `setup` and for a disposal. @default 10_000 */
   readonly limit?: number
   /** Milliseconds in which no file becomes ready, after which a reload goes on without those that are not. @default 25 */
@@ -106,7 +108,7 @@ export class Loader {
     this.folder = resolve(folder)
     this.config = options.config === undefined ? undefined : resolve(options.config)
     this.options = options
-    this.graph = new ModuleGraph(this.folder)
+    this.graph = new ModuleGraph(this.folder, options.hasDatabases ?? false)
     this.loading = addLoading((specifier) => this.pathOf(specifier))
     this.releasing = {
       limit: options.limit ?? LIMIT,

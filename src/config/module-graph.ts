@@ -7,8 +7,10 @@ import { diagnostic, placeAt, type Diagnostic } from "./diagnostic.ts"
 import { parseFailures } from "./failure.ts"
 import { lookAt, realPath } from "./look-at.ts"
 import { isCode, kindOf, type ModuleKind } from "./module-kind.ts"
+import { importOffset } from "./named-import.ts"
 import { resolve, type Resolution } from "./resolve.ts"
 import { scan, type ImportSite } from "./specifiers.ts"
+import { NO_DATABASE } from "../policy/geo.ts"
 import { distrust } from "../trust.ts"
 
 /** What one file held when it was read. */
@@ -24,6 +26,8 @@ export interface Module {
   readonly digest: string
   readonly imports: readonly ImportSite[]
   readonly exports: readonly string[]
+  /** Where it imports `geo` from us; `undefined` where it does not. */
+  readonly geoAt: number | undefined
   /** Not readable, not trusted, not to be parsed. */
   readonly problems: readonly Diagnostic[]
   /** Milliseconds since the epoch. */
@@ -58,6 +62,7 @@ const UNSURE_FOR = 100
 
 export class ModuleGraph {
   private readonly folder: string
+  private readonly hasDatabases: boolean
   private realFolder: string
   private reads = new Map<string, Read>()
   private seen = new Map<string, Read>()
@@ -65,10 +70,14 @@ export class ModuleGraph {
   private resolved = new Map<string, Resolution>()
   private trusted = new Map<string, Diagnostic | undefined>()
 
-  /** @param folder absolute path of the policies folder */
-  constructor(folder: string) {
+  /**
+   * @param folder absolute path of the policies folder
+   * @param hasDatabases whether `geo` has any
+   */
+  constructor(folder: string, hasDatabases: boolean) {
     this.folder = folder
     this.realFolder = folder
+    this.hasDatabases = hasDatabases
   }
 
   /** Starts a walk: every file is looked at once, and all entries see the same text of it. */
@@ -114,6 +123,9 @@ export class ModuleGraph {
     this.nodes.set(module, node)
     const distrusted = this.distrustOf(dirname(module.real))
     if (distrusted !== undefined) node.problems.push(distrusted)
+    const { geoAt, path, text } = module
+    if (geoAt !== undefined && !this.hasDatabases)
+      node.problems.push(diagnostic(placeAt(path, text, geoAt), NO_DATABASE, undefined, text))
     for (const site of module.imports) this.follow(node, site)
     return node
   }
@@ -178,6 +190,7 @@ export class ModuleGraph {
       digest: digestOf(message),
       imports: [],
       exports: [],
+      geoAt: undefined,
       problems: [diagnostic({ path }, message, hint)],
       savedAt: Number(stat?.mtimeMs ?? 0),
     })
@@ -221,14 +234,17 @@ function parse(
   path: string,
   kind: ModuleKind,
   source: string,
-): Pick<Module, "text" | "imports" | "exports" | "problems"> {
-  if (!isCode(kind)) return { text: source, imports: [], exports: [], problems: dataProblem(path, kind, source) }
+): Pick<Module, "text" | "imports" | "exports" | "geoAt" | "problems"> {
+  const none = { imports: [], exports: [], geoAt: undefined }
+  if (!isCode(kind)) return { text: source, ...none, problems: dataProblem(path, kind, source) }
   // Bun's parser takes `#!` in files only.
   const text = source.startsWith("#!") ? `//${source.slice(2)}` : source
   try {
-    return { text, ...scan(text, kind), problems: [] }
+    const { exports, imports } = scan(text, kind)
+    const own = imports.filter(({ specifier }) => specifier === "tidegate")
+    return { text, imports, exports, geoAt: importOffset(text, kind, own, "geo"), problems: [] }
   } catch (error) {
-    return { text, imports: [], exports: [], problems: parseFailures(path, text, error) }
+    return { text, ...none, problems: parseFailures(path, text, error) }
   }
 }
 
