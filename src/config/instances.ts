@@ -1,6 +1,7 @@
 // The live instances of modules. One file may be loaded in several versions at a time: each has a specifier of its own,
 // the real path with `?h=<hash>-<number>`, and is shared by all policies that import the same text with the same imports.
 import { dataExports } from "./data.ts"
+import type { MadeLimit } from "./limit-claims.ts"
 import { reach, type Module, type ModuleGraph, type Node } from "./module-graph.ts"
 import { isCode } from "./module-kind.ts"
 import { provide, withdraw } from "./plugin.ts"
@@ -16,6 +17,8 @@ export interface Instance {
   holders: number
   /** Known once Bun has asked for the text. */
   shifts: readonly Shift[]
+  /** The limits that its code has made. */
+  readonly limits: MadeLimit[]
 }
 
 /** The instances of one policy and of all that it imports. */
@@ -85,7 +88,7 @@ export class Instances {
 
   private create(module: Module, hash: string, links: ReadonlyMap<ImportSite, Instance>): Instance {
     const specifier = `${module.real}?h=${hash}-${++last}`
-    const instance: Instance = { specifier, module, links, holders: 0, shifts: [] }
+    const instance: Instance = { specifier, module, links, holders: 0, shifts: [], limits: [] }
     this.bySpecifier.set(specifier, instance)
     provide(specifier, () => {
       const { kind, text, imports } = module

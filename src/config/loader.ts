@@ -3,6 +3,7 @@
 import { join, resolve } from "node:path"
 import { addressLists } from "../limit/address-lists.ts"
 import { addLoading } from "../limit/caller.ts"
+import { names } from "../limit/names.ts"
 import { GivenUp } from "../policy/within.ts"
 import { attribute, type Attribution } from "./attribute.ts"
 import { compileConfig, configName, configProblems } from "./config-source.ts"
@@ -10,7 +11,8 @@ import { diagnostic, type Diagnostic } from "./diagnostic.ts"
 import { Evaluation } from "./evaluation.ts"
 import { placeOfExport, thrown } from "./failure.ts"
 import { policyFiles } from "./folder.ts"
-import { Instances } from "./instances.ts"
+import { Instances, type Held, type Instance } from "./instances.ts"
+import { LimitClaims, limitsOf } from "./limit-claims.ts"
 import { lookAt } from "./look-at.ts"
 import { digestOf, ModuleGraph } from "./module-graph.ts"
 import { atMost, Patience } from "./patience.ts"
@@ -89,6 +91,9 @@ export class Loader {
   private readonly graph: ModuleGraph
   private readonly instances = new Instances((module) => addressLists.release(module))
   private readonly loading: Disposable
+  private readonly limits = new LimitClaims(this.instances, (instance) => this.isLoading(instance))
+  /** What is being evaluated. */
+  private readonly evaluating = new Set<Held>()
   private readonly versions = new Set<Version>()
   private readonly plans = new Plans()
   private readonly disposals = new Set<Promise<void>>()
@@ -134,6 +139,12 @@ export class Loader {
   /** The snapshot serves from now on. What only earlier ones had is released when its last connection has ended. */
   commit(snapshot: Snapshot): void {
     this.plans.commit(snapshot)
+    const serving = new Set(snapshot.policies.map(({ failures }) => failures))
+    const versions = [...this.versions].filter(({ failures }) => serving.has(failures))
+    names.keep(
+      this,
+      versions.flatMap(({ facts }) => limitsOf(facts.held).map(({ claim }) => claim.id)),
+    )
   }
 
   /** Releases everything, and waits until what `setup` made is disposed, except what live connections still use. */
@@ -144,6 +155,8 @@ export class Loader {
     this.forget([...this.known.keys()])
     await Promise.all(this.disposals)
     this.loading[Symbol.dispose]()
+    this.limits[Symbol.dispose]()
+    names.keep(this, [])
   }
 
   /** The folders to watch; a change elsewhere cannot change the outcome of a load. */
@@ -270,8 +283,19 @@ export class Loader {
     const held = this.instances.hold(this.graph, one.node)
     overtake(known, hash)
     known.failed = undefined
-    known.evaluation = new Evaluation(one, held, this.instances, this.releasing)
-    return known.evaluation
+    this.evaluating.add(held)
+    const evaluation = new Evaluation(one, held, this.instances, this.releasing)
+    const done = () => void this.evaluating.delete(held)
+    evaluation.work.then(done, done)
+    known.evaluation = evaluation
+    return evaluation
+  }
+
+  /** Whether code runs that makes what a policy has from then on. */
+  private isLoading(instance: Instance): boolean {
+    for (const { all } of this.evaluating) if (all.has(instance)) return true
+    for (const { facts, settingUp } of this.versions) if (settingUp && facts.held.all.has(instance)) return true
+    return false
   }
 
   /** When what a load did not wait for has settled, another load is to see it. */
@@ -290,11 +314,13 @@ export class Loader {
   private async select(found: readonly Found[], quiet: number): Promise<Turn[]> {
     for (;;) {
       const turns = choose(found)
+      const before = this.limits.count
       // A setup that failed, or takes long, takes its version out, which may end a conflict that another file has lost.
       const ran = !this.options.runSetup || (await this.setUp(turns, quiet))
       const chosen = new Set(turns.map(({ choice }) => choice))
       for (const { known } of found) if (!chosen.has(known.candidate)) known.candidate?.disposeUnused()
-      if (ran) return turns
+      // A setup may have made limits that contradict those of another file.
+      if (ran && this.limits.count === before) return turns
     }
   }
 

@@ -4,6 +4,7 @@ import { findConflict } from "./compile.ts"
 import type { Rule } from "./contents.ts"
 import { diagnostic, renderDiagnostic, type Diagnostic, type Place } from "./diagnostic.ts"
 import type { Evaluation, Text } from "./evaluation.ts"
+import { findLimitConflict, limitsOf } from "./limit-claims.ts"
 import { findPoolConflict } from "./pool-sets.ts"
 import { poolLookup } from "./pool-spec.ts"
 import type { FileState } from "./snapshot.ts"
@@ -92,9 +93,9 @@ export function choose(found: readonly Found[]): Turn[] {
     const conflict = nextConflict(turns)
     const lost = conflict === undefined ? nextLostRoute(turns, astray) : undefined
     if (conflict !== undefined) {
-      const { message, place, turn } = conflict
+      const { message, place, turn, text = textOf(turn) } = conflict
       const { known } = turn.found
-      turn.problems.push(diagnostic(place, message, "the file that was saved last has to give way", textOf(turn)))
+      turn.problems.push(diagnostic(place, message, "the file that was saved last has to give way", text))
       turn.choice = turn.choice === known.good ? undefined : ready(known.good)
     } else if (lost !== undefined) {
       const { message, place, turn, version } = lost
@@ -174,14 +175,16 @@ interface Fault {
   readonly turn: Turn
   readonly message: string
   readonly place: Place
+  /** The text that the place is in. @default that of the choice */
+  readonly text?: string
 }
 
 function nextConflict(turns: readonly Turn[]): Fault | undefined {
   const contenders = turns.flatMap((turn) => {
     if (turn.choice === undefined) return []
-    const { contents, file, savedAt } = turn.choice.facts
+    const { contents, file, held, savedAt } = turn.choice.facts
     const listen = contents.rules.flatMap((rule) => rule.listen ?? [])
-    return { turn, contents, file, savedAt, listen, pools: contents.pools }
+    return { turn, contents, file, savedAt, listen, pools: contents.pools, limits: limitsOf(held) }
   })
   const conflict = findConflict(contenders)
   if (conflict !== undefined) {
@@ -190,9 +193,14 @@ function nextConflict(turns: readonly Turn[]): Fault | undefined {
     return { turn: loser.turn, message, place: rule.place("listen") }
   }
   const pools = findPoolConflict(contenders)
-  if (pools === undefined) return undefined
-  const { loser, message, name } = pools
-  return { turn: loser.turn, message, place: loser.contents.placeOfPool(name) }
+  if (pools !== undefined) {
+    const { loser, message, name } = pools
+    return { turn: loser.turn, message, place: loser.contents.placeOfPool(name) }
+  }
+  const limits = findLimitConflict(contenders)
+  if (limits === undefined) return undefined
+  const { loser, made, message } = limits
+  return { turn: loser.turn, message, place: made.place, text: made.text }
 }
 
 /** The next route that could lead nowhere, of those that are known before there is a connection. */
