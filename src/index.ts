@@ -63,6 +63,18 @@ export type {
   TerminateOptions,
   TlsVersion,
 } from "./policy/terminate.ts"
+export type {
+  Balance,
+  Breaker,
+  Health,
+  HealthCheck,
+  HealthCheckKind,
+  PassiveHealth,
+  Pool,
+  Pools,
+  PoolTarget,
+  Queue,
+} from "./policy/pool.ts"
 export type { UpstreamTls } from "./policy/upstream-tls.ts"
 export type { ClientHello, Protocol } from "./protocol/index.ts"
 export type { Refusable } from "./protocol/refusal.ts"

@@ -7,7 +7,7 @@ import { dirname, join, resolve } from "node:path"
 import { diagnostic, placeAt, type Diagnostic, type Place } from "../config/diagnostic.ts"
 
 /** What is asserted of each policy, one by one, so that each is reported at its own place. */
-const PROPERTIES = ["listen", "deadline", "setup", "on_tcp_connect", "on_tcp_close"] as const
+const PROPERTIES = ["listen", "deadline", "pools", "setup", "on_tcp_connect", "on_tcp_close"] as const
 type Property = (typeof PROPERTIES)[number]
 
 /** The gateway's own files: what is wrong in them is not the policies' problem. */
@@ -101,9 +101,23 @@ function unsatisfied(policies: readonly string[], { line, message }: Problem): P
   const property = PROPERTIES[index % PROPERTIES.length]
   const path = policies[Math.floor(index / PROPERTIES.length)]
   if (property === undefined || path === undefined) return []
-  const returnsNothing = property === "on_tcp_connect" && /Type '(undefined|void)' is not assignable/.test(message)
-  const hint = returnsNothing ? { hint: "on some path on_tcp_connect returns nothing; write `return next`" } : {}
-  return [{ ...placeOf(path, property), message: `${property} does not fit the type Policy\n${message}`, ...hint }]
+  const hint = hintFor(property, message)
+  return [
+    {
+      ...placeOf(path, property),
+      message: `${property} does not fit the type Policy\n${message}`,
+      ...(hint === undefined ? {} : { hint }),
+    },
+  ]
+}
+
+function hintFor(property: Property, message: string): string | undefined {
+  if (property === "on_tcp_connect" && /Type '(undefined|void)' is not assignable/.test(message))
+    return "on some path on_tcp_connect returns nothing; write `return next`"
+  // "hash" alone is a text to TypeScript, and not one of the words that the type knows.
+  if (property === "pools" && message.includes("Type 'string' is not assignable"))
+    return "write `export const pools: Pools = ...`, so that its words are not taken for any text"
+  return undefined
 }
 
 /** Where a policy has this export, or the property of its default export, or that export itself. */

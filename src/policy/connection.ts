@@ -5,6 +5,7 @@ import type { Answer } from "./decision.ts"
 import type { Duration } from "./duration.ts"
 import type { Listen } from "./listen.ts"
 import type { ClientHello, Protocol } from "../protocol/index.ts"
+import type { Pools } from "./pool.ts"
 import type { ProxyFacts } from "./proxy-facts.ts"
 import type { Terminated, TerminateOptions } from "./terminate.ts"
 
@@ -223,6 +224,8 @@ export interface Policy<R = any> {
   readonly listen?: Listen
   /** Time for a Promise or an Effect to answer. @default "5 seconds" */
   readonly deadline?: Duration
+  /** Pools by name, for routes of every policy: lower-case letters, digits and dashes, a letter first. */
+  readonly pools?: Pools
   /** Makes what `on_tcp_connect` gets as its second argument, before the file goes live; 10 seconds. */
   readonly setup?: () => R | Promise<R> | EffectOf<R>
   readonly on_tcp_connect: (connection: Connection, resources: R) => Answering

@@ -52,10 +52,13 @@ export function text(shortest: number, longest: number, what = "a text") {
   ).annotate({ expected, range, kind: "text" })
 }
 
-/** A text that a parser takes; what the parser throws is the message. */
-export function parsed(parse: (text: string) => unknown, kind: string) {
+/**
+ * A text that a parser takes; what the parser throws is the message.
+ * @param pattern what editors see of the parser: it takes all that the parser takes
+ */
+export function parsed(parse: (text: string) => unknown, kind: string, pattern: string) {
   return Schema.String.check(
-    Schema.makeFilter((value: string) => complaint(() => parse(value)), { expected: kind }),
+    Schema.makeFilter((value: string) => complaint(() => parse(value)), { toJsonSchema: () => [{ pattern }, true] }),
   ).annotate({ expected: kind, kind })
 }
 

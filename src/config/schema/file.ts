@@ -1,6 +1,6 @@
 // The whole of tidegate.yaml.
 import { Schema } from "effect"
-import { optional, text } from "./field.ts"
+import { grouped, optional, text } from "./field.ts"
 import { listener } from "./listener.ts"
 import { pools } from "./pool.ts"
 
@@ -11,7 +11,7 @@ const MOST_DATABASES = 10
 /** PATH_MAX on Linux. */
 const LONGEST_PATH = 4096
 
-const path = text(1, LONGEST_PATH, "a path").annotate({ kind: "path" })
+const path = text(1, LONGEST_PATH, "a path").annotate({ kind: "path", range: "" })
 
 export const file = Schema.Struct({
   $schema: optional(text(0, LONGEST_PATH), {
@@ -27,7 +27,10 @@ export const file = Schema.Struct({
   listeners: optional(
     Schema.Array(listener)
       .check(Schema.isMaxLength(MOST_LISTENERS))
-      .annotate({ expected: `a list of at most ${MOST_LISTENERS} listeners`, range: `at most ${MOST_LISTENERS}` }),
+      .annotate({
+        expected: `a list of at most ${grouped(MOST_LISTENERS)} listeners`,
+        range: `at most ${grouped(MOST_LISTENERS)} entries`,
+      }),
     {
       description: "Ports that are served, and options of ports that policies serve.",
       otherwise: "none",
@@ -39,7 +42,7 @@ export const file = Schema.Struct({
       path,
       Schema.Array(path)
         .check(Schema.isMinLength(1), Schema.isMaxLength(MOST_DATABASES))
-        .annotate({ expected: `a list of 1 to ${MOST_DATABASES} paths`, range: `1 to ${MOST_DATABASES}` }),
+        .annotate({ expected: `a list of 1 to ${MOST_DATABASES} paths`, range: `1 to ${MOST_DATABASES} entries` }),
     ]).annotate({ expected: `a path, or a list of 1 to ${MOST_DATABASES} paths` }),
     {
       description: "Databases (MaxMind, `.mmdb`) that `geo()` asks. A relative path starts at the folder of this file.",

@@ -26,7 +26,11 @@ const plain = (shortest: number, longest: number, what: string, pattern: RegExp)
     Schema.isMinLength(shortest, { expected }),
     Schema.isMaxLength(longest, { expected }),
     Schema.isPattern(pattern, { expected }),
-  ).annotate({ expected, range: `${shortest} to ${longest.toLocaleString("en-US")} characters`, kind: what })
+  ).annotate({
+    expected,
+    range: `${shortest} to ${longest.toLocaleString("en-US")} characters`,
+    kind: what.replace(/^an? /, ""),
+  })
 }
 const name = plain(1, LONGEST_NAME, "a name", /^[^\0]*$/u)
 
@@ -61,7 +65,7 @@ const http = Schema.Struct({
       status: optional(
         Schema.Array(whole(100, 599))
           .check(Schema.isMinLength(1), Schema.isMaxLength(MOST_STATUS))
-          .annotate({ expected: `a list of 1 to ${MOST_STATUS} numbers`, range: `1 to ${MOST_STATUS} numbers` }),
+          .annotate({ expected: `a list of 1 to ${MOST_STATUS} numbers`, range: `1 to ${MOST_STATUS} entries` }),
         { description: "Answers that are good.", otherwise: "200 to 399", examples: [[200, 204]] },
       ),
     }).annotate({ identifier: "HttpOptions", title: "HTTP", expected: 'options like { path: "/health" }' }),

@@ -2,7 +2,7 @@
 import { Schema } from "effect"
 import { ListenInvalid, parseListen } from "../../policy/listen.ts"
 import { route as routeTo, type Route } from "../../policy/decision.ts"
-import { between, duration, optional, required, text, whole, word } from "./field.ts"
+import { between, duration, grouped, optional, required, text, whole, word } from "./field.ts"
 import { bandwidth, concurrencyLimit, rateLimit } from "./limits.ts"
 import { upstreamTls } from "./upstream-tls.ts"
 
@@ -16,15 +16,15 @@ const MOST_TARGETS = 64
 const LONGEST_URL = 512
 const LONGEST_CIDR = 64
 
-const url = text(1, LONGEST_URL, "a URL").annotate({ kind: "URL" })
+const url = text(1, LONGEST_URL, "a URL").annotate({ kind: "URL", range: "" })
 
 const proxyProtocol = Schema.Struct({
   from: required(
-    Schema.Array(text(1, LONGEST_CIDR, "an address range").annotate({ kind: "address range" }))
+    Schema.Array(text(1, LONGEST_CIDR, "an address range").annotate({ kind: "address range", range: "" }))
       .check(Schema.isMinLength(1), Schema.isMaxLength(MOST_SENDERS))
       .annotate({
-        expected: `a list of 1 to ${MOST_SENDERS} address ranges, like ["10.0.0.0/8"]`,
-        range: `1 to ${MOST_SENDERS}`,
+        expected: `a list of 1 to ${grouped(MOST_SENDERS)} address ranges, like ["10.0.0.0/8"]`,
+        range: `1 to ${grouped(MOST_SENDERS)} entries`,
       }),
     {
       description: 'The load balancers. On a `unix:` listener `["unix"]`: whoever may open the socket.',
@@ -57,10 +57,10 @@ const weighted = Schema.Struct({
 })
 
 const destination = Schema.Union([
-  text(1, LONGEST_URL, "a pool's name or a target").annotate({ kind: "pool's name, URL" }),
+  text(1, LONGEST_URL, "a pool's name or a target").annotate({ kind: "pool's name, URL", range: "" }),
   Schema.Array(Schema.Union([url, weighted]))
     .check(Schema.isMinLength(1), Schema.isMaxLength(MOST_TARGETS))
-    .annotate({ expected: `a list of 1 to ${MOST_TARGETS} targets`, range: `1 to ${MOST_TARGETS}` }),
+    .annotate({ expected: `a list of 1 to ${MOST_TARGETS} targets`, range: `1 to ${MOST_TARGETS} entries` }),
 ]).annotate({ expected: 'a pool\'s name like "db", a target like "tcp://host:port", or a list of targets' })
 
 const routeOptions = Schema.Struct({
@@ -108,7 +108,7 @@ const options = Schema.Struct({
       "`tcp://address:port`, `tls://name:port`, `postgres://name:port` or `unix:/path`, as `listen` of a policy has it.",
     examples: ["tcp://:5432", "tls://*.example.com:443"],
   }),
-  address: optional(text(1, LONGEST_URL, "an address").annotate({ kind: "address" }), {
+  address: optional(text(1, LONGEST_URL, "an address").annotate({ kind: "address", range: "" }), {
     description: "The address to bind where the URL has a server name or nothing.",
     otherwise: "all addresses",
     examples: ["10.0.0.5", "localhost"],

@@ -3,7 +3,7 @@
 import { Schema } from "effect"
 import { parsePoolTarget } from "../../policy/pool-target.ts"
 import { poolFaults } from "../pool-spec.ts"
-import { between, duration, flag, optional, parsed, required, text, whole, word } from "./field.ts"
+import { between, duration, flag, grouped, optional, parsed, required, text, whole, word } from "./field.ts"
 import { breaker, health, passive } from "./health.ts"
 import { bandwidth, concurrencyLimit, rateLimit } from "./limits.ts"
 import { upstreamTls } from "./upstream-tls.ts"
@@ -18,7 +18,7 @@ const MILLION = 1_000_000
 const LONGEST_NAME = 100
 
 const poolTarget = "`tcp://`, `tls://`, `unix:`, `dns://`, `srv://`"
-const url = parsed((value) => parsePoolTarget(value, false), "a target like tcp://host:port").annotate({
+const url = parsed((value) => parsePoolTarget(value, false), "URL", "^([A-Za-z]+://|unix:)").annotate({
   expected: 'a target like "tcp://host:port"',
   kind: "URL",
 })
@@ -59,10 +59,13 @@ const targets = Schema.Array(
   }),
 )
   .check(
-    Schema.isMinLength(1, { expected: `1 to ${MOST_TARGETS} targets` }),
-    Schema.isMaxLength(MOST_TARGETS, { expected: `1 to ${MOST_TARGETS} targets` }),
+    Schema.isMinLength(1, { expected: `a list of 1 to ${grouped(MOST_TARGETS)} targets` }),
+    Schema.isMaxLength(MOST_TARGETS, { expected: `a list of 1 to ${grouped(MOST_TARGETS)} targets` }),
   )
-  .annotate({ expected: `a list of 1 to ${MOST_TARGETS} targets`, range: `1 to ${MOST_TARGETS}` })
+  .annotate({
+    expected: `a list of 1 to ${grouped(MOST_TARGETS)} targets`,
+    range: `1 to ${grouped(MOST_TARGETS)} entries`,
+  })
 
 const queue = Schema.Struct({
   size: optional(whole(0, 100_000), { description: "How many may wait.", default: 100 }),
@@ -155,9 +158,9 @@ export const pool = Schema.Struct({
 const POOL_NAME = /^[a-z][a-z0-9-]{0,62}$/u
 
 export const pools = Schema.Record(Schema.String.check(Schema.isPattern(POOL_NAME)), pool)
-  .check(Schema.isMaxProperties(MOST_POOLS, { expected: `at most ${MOST_POOLS} pools` }))
+  .check(Schema.isMaxProperties(MOST_POOLS, { expected: `at most ${grouped(MOST_POOLS)} pools` }))
   .annotate({
     expected: "pools by their names, like { db: { targets: [...] } }",
     messageUnexpectedKey: "a pool's name is 1 to 63 lower-case letters, digits and dashes, a letter first",
-    range: `at most ${MOST_POOLS}`,
+    range: `at most ${grouped(MOST_POOLS)}`,
   })

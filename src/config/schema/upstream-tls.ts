@@ -56,7 +56,7 @@ export const upstreamTls = Schema.Struct({
       ).annotate({ expected: 'the name of a protocol, like "h2" or "postgresql"', kind: "name" }),
     )
       .check(Schema.isMaxLength(MOST_ALPN, { expected: `a list of at most ${MOST_ALPN} names` }))
-      .annotate({ expected: `a list of at most ${MOST_ALPN} names`, range: `at most ${MOST_ALPN}` }),
+      .annotate({ expected: `a list of at most ${MOST_ALPN} names`, range: `at most ${MOST_ALPN} entries` }),
     {
       description: "Application protocols to offer, preferred first.",
       otherwise: 'none; for PostgreSQL `["postgresql"]`',
