@@ -27,8 +27,8 @@ export interface NamesOptions {
 
 export class Names {
   store: LimitStore
-  private readonly clock: () => number
-  private readonly later: NonNullable<NamesOptions["later"]>
+  private clock: () => number
+  private later: NonNullable<NamesOptions["later"]>
   private readonly rates = new Map<string, Slot<RateCounts>>()
   private readonly concurrencies = new Map<string, Slot<ConcurrencyCounts>>()
   /** By owner: the ids that it names. */
@@ -63,8 +63,12 @@ export class Names {
   }
 
   /** Begins anew, with another store or an empty one: handles that are there already count in that. */
-  restart(store: LimitStore = new MemoryStore()): void {
+  restart({ clock = () => performance.now(), later = timer, store = new MemoryStore() }: NamesOptions = {}): void {
+    this.clock = clock
+    this.later = later
     this.store = store
+    this.timed = false
+    this.leaving.clear()
     for (const slots of [this.rates, this.concurrencies]) {
       for (const slot of slots.values()) slot.gone = true
       slots.clear()

@@ -88,7 +88,7 @@ test("changed options keep the counts", () => {
 })
 
 test("when no more keys can be counted nobody else is let in, and nobody is forgotten", () => {
-  names.restart(new MemoryStore({ most: 3 }))
+  names.restart({ store: new MemoryStore({ most: 3 }) })
   const limit = concurrencyLimit("a", { max: 2 })
   const first = [1, 2, 3].map((i) => from(`10.0.0.${i}`))
   for (const { connection } of first) expect(limit.take(connection)).toBe(true)
@@ -102,7 +102,7 @@ test("when no more keys can be counted nobody else is let in, and nobody is forg
 
 test("any order of connecting and ending agrees with a list", () => {
   const { below } = random(5)
-  names.restart(new MemoryStore({ most: 8 }))
+  names.restart({ store: new MemoryStore({ most: 8 }) })
   const limit = concurrencyLimit("a", { max: 3 })
   const open: { client: number; close: () => void }[] = []
   for (let i = 0; i < 20_000; i++) {

@@ -114,14 +114,15 @@ test("another store takes the place of the one in memory, and what is there alre
   const asked: string[] = []
   const slot = names.rate("a")
   const store = new MemoryStore()
-  names.restart({
+  const shared = {
     hash: store.hash,
-    rates: (id) => {
+    rates(id: string) {
       asked.push(id)
       return { take: () => false, remaining: () => 0, size: 0 }
     },
     concurrency: () => store.concurrency(),
-  })
+  }
+  names.restart({ store: shared })
   expect(slot.gone).toBe(true)
   expect(names.rate("a").counts.take(1, 1, RATE)).toBe(false)
   expect(asked).toEqual(["a"])

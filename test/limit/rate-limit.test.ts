@@ -11,7 +11,7 @@ let now = 0
 
 function start(options: MemoryOptions = {}): void {
   now = 1000
-  names.restart(new MemoryStore({ clock: () => now, ...options }))
+  names.restart({ store: new MemoryStore({ clock: () => now, ...options }) })
 }
 
 beforeEach(() => start())
