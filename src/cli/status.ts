@@ -7,13 +7,16 @@ import {
   NotRunning,
   type AddressListStatus,
   type CertificateStatus,
+  type DatabaseStatus,
   type FileStatus,
   type ListenerStatus,
   type Status,
 } from "../admin/control.ts"
 import { span } from "../observe/events.ts"
-import { painter, wantsColor, type Color, type Paint } from "../observe/paint.ts"
+import { painter, wantsColor } from "../observe/paint.ts"
 import { printable, printableJson } from "../observe/printable.ts"
+import { columns, STATE_COLORS } from "./columns.ts"
+import { poolTable } from "./pool-table.ts"
 
 export interface StatusOptions {
   /** The policies folder of the gateway. */
@@ -72,22 +75,9 @@ function help(error: unknown, options: StatusOptions): string {
   return `tidegate: ${error instanceof Error ? error.message : String(error)}`
 }
 
-const STATE_COLORS: Readonly<Record<string, Color>> = {
-  ready: "green",
-  up: "green",
-  good: "green",
-  paused: "yellow",
-  kept: "yellow",
-  loading: "yellow",
-  draining: "yellow",
-  down: "red",
-  bad: "red",
-  "not ready": "red",
-}
-
 function table(found: Status, word: string): string {
   const paint = painter(wantsColor(1))
-  const { certificates = [], connections, listeners, files, lists = [], events } = found
+  const { certificates = [], connections, listeners, files, lists = [], databases = [], pools = [], events } = found
   const state = (name: string) => paint(STATE_COLORS[name] ?? "bold", name)
   const since = span(Date.now() - Date.parse(found.startedAt))
   const lines = [
@@ -104,17 +94,24 @@ function table(found: Status, word: string): string {
   lines.push("", ...columns(paint, ["FILE", "STATE", "VERSION"], files.map(fileRow)))
   for (const { problems } of files)
     for (const problem of problems) lines.push(...problem.split("\n").map((line) => `  ${printable(line)}`))
+  lines.push(...poolTable(paint, pools))
   if (certificates.length > 0)
     lines.push("", ...columns(paint, ["CERTIFICATE", "EXPIRES", "KEY", "NAMES"], certificates.map(certificateRow)))
   if (lists.length > 0)
     lines.push("", ...columns(paint, ["ADDRESS LIST", "STATE", "PREFIXES", "LOADED"], lists.map(listRow)))
-  for (const { problem } of lists) if (problem !== undefined) lines.push(`  ${printable(problem)}`)
+  if (databases.length > 0)
+    lines.push("", ...columns(paint, ["DATABASE", "STATE", "BUILT", "TYPE"], databases.map(databaseRow)))
+  for (const { problem } of [...lists, ...databases]) if (problem !== undefined) lines.push(`  ${printable(problem)}`)
   return lines.join("\n")
 }
 
 function listRow({ file, loaded, prefixes, problem, took }: AddressListStatus): string[] {
   const state = problem === undefined ? "good" : "kept"
   return [file, state, String(prefixes), `${loaded.slice(0, 19).replace("T", " ")}Z in ${took} ms`]
+}
+
+function databaseRow({ built, file, problem, type }: DatabaseStatus): string[] {
+  return [file, problem === undefined ? "good" : "kept", built.slice(0, 10), type]
 }
 
 function listenerRow(listener: ListenerStatus): string[] {
@@ -140,16 +137,4 @@ function some(names: readonly string[], count: number): string {
 
 function fileRow(file: FileStatus): string[] {
   return [file.file, file.state, file.version ?? "-"]
-}
-
-/** Rows under their heads; the second column is a state and has its colour. */
-function columns(paint: Paint, heads: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const safe = rows.map((row) => row.map((cell) => printable(cell, 200)))
-  const widths = heads.map((head, i) => Math.max(head.length, ...safe.map((row) => row[i]!.length)))
-  const line = (row: readonly string[], color: (cell: string, i: number) => string) =>
-    row.map((cell, i) => color(cell, i) + (i === row.length - 1 ? "" : " ".repeat(widths[i]! - cell.length))).join("  ")
-  return [
-    line(heads, (cell) => paint("dim", cell)),
-    ...safe.map((row) => line(row, (cell, i) => (i === 1 ? paint(STATE_COLORS[cell] ?? "bold", cell) : cell))),
-  ]
 }

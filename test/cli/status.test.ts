@@ -27,6 +27,7 @@ const STATUS: Status = {
   files: [{ file: "a.ts", state: "good", version: "5f0c2a91be34", problems: [] }],
   certificates: [],
   lists: [],
+  databases: [],
   pools: [],
   events: { dropped: 0 },
 }
@@ -118,6 +119,71 @@ test("the table shows the address lists, and why the newest text of one is not u
     "policies/blocklist.txt  good   1000000   2026-12-31 23:59:59Z in 240 ms",
     "b.txt                   kept   1         2026-12-31 23:59:59Z in 0 ms",
     '  b.txt:3:1: "x" is not a CIDR',
+  ])
+})
+
+type Pool = Status["pools"][number]
+type Target = Pool["targets"][number]
+
+const target = (name: string, changes: Partial<Target> = {}): Target => {
+  const counts = { active: 2, attempts: 100, failures: 0, connectMs: 0.42 }
+  return { name, target: `tcp://${name}:5432`, state: "up", weight: 1, priority: 0, ...counts, ...changes }
+}
+const pool = (name: string, targets: readonly Target[], changes: Partial<Pool> = {}): Pool => {
+  return { name, balance: "round-robin", queued: 0, retries: 0, targets, ...changes }
+}
+const poolLines = async (...pools: readonly Pool[]) =>
+  (await run({ ...STATUS, pools })).out.trimEnd().split("\n").slice(10)
+
+test("the table shows a pool and its targets", async () => {
+  expect(await poolLines(pool("db", [target("db-1")]))).toEqual([
+    "POOL db  1 of 1 up, round-robin, 2 connections",
+    "  TARGET  STATE  ACTIVE  ATTEMPTS  FAILED  CONNECT",
+    "  db-1    up     2       100       0       0.42 ms",
+  ])
+  expect(await poolLines(pool("dns", []))).toEqual(["POOL dns  no targets, round-robin, 0 connections"])
+})
+
+test("targets that are not up come first, those that are down with the reason", async () => {
+  const targets = [
+    target("db-1"),
+    target("db-2", { state: "off", weight: 0, active: 0 }),
+    target("db-3", { state: "ejected", failures: 3, priority: 1 }),
+    target("db-4\u001b[2J", { state: "down", active: 0, connectMs: undefined, problem: "ECONNREFUSED\u001b[2J" }),
+    target("db-5", { state: "open", failures: 40, weight: 0.333333 }),
+  ]
+  expect(await poolLines(pool("db", targets, { queued: 1, retries: 1 }), pool("web", [target("w")]))).toEqual([
+    "POOL db  1 of 5 up, round-robin, 6 connections, 1 waiting, 1 retry",
+    "  TARGET     STATE    ACTIVE  ATTEMPTS  FAILED  CONNECT  WEIGHT  PRIORITY  PROBLEM",
+    "  db-4\\e[2J  down     0       100       0       -        1       0         ECONNREFUSED\\e[2J",
+    "  db-3       ejected  2       100       3       0.42 ms  1       1         -",
+    "  db-5       open     2       100       40      0.42 ms  0.33    0         -",
+    "  db-2       off      0       100       0       0.42 ms  0       0         -",
+    "  db-1       up       2       100       0       0.42 ms  1       0         -",
+    "",
+    "POOL web  1 of 1 up, round-robin, 2 connections",
+    "  TARGET  STATE  ACTIVE  ATTEMPTS  FAILED  CONNECT",
+    "  w       up     2       100       0       0.42 ms",
+  ])
+})
+
+test("of a pool with 1,000 targets the first 20 are shown, and the others counted by their states", async () => {
+  const targets = Array.from({ length: 1000 }, (_, i) => target(`t${i}`, i % 25 === 24 ? { state: "down" } : {}))
+  const lines = await poolLines(pool("many", targets))
+  expect(lines).toHaveLength(23)
+  expect(lines[0]).toBe("POOL many  960 of 1000 up, round-robin, 2000 connections")
+  expect(lines.slice(2, 22).every((line) => line.includes(" down "))).toBe(true)
+  expect(lines[22]).toBe("  ... and 20 more down, 960 more up")
+})
+
+test("of more than 10 pools one line is shown, and the targets that are not up", async () => {
+  const pools = Array.from({ length: 12 }, (_, i) => pool(`p${i}`, [target("a"), target("b")]))
+  const lines = await poolLines(...pools.slice(1), pool("bad", [target("a"), target("b", { state: "down" })]))
+  expect(lines).toEqual([
+    ...pools.slice(1).map(({ name }) => `POOL ${name}  2 of 2 up, round-robin, 4 connections`),
+    "POOL bad  1 of 2 up, round-robin, 4 connections",
+    "  TARGET  STATE  ACTIVE  ATTEMPTS  FAILED  CONNECT",
+    "  b       down   2       100       0       0.42 ms",
   ])
 })
 
