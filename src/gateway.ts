@@ -6,11 +6,12 @@ import { followAddressLists } from "./address-lists.ts"
 import { gatewaySubject } from "./admin/control-path.ts"
 import { ControlFailed, openControl, type Status } from "./admin/control.ts"
 import { openCertificates, type CertificateOptions } from "./certificates.ts"
-import { renderDiagnostic, type Diagnostic } from "./config/diagnostic.ts"
+import { diagnostic, renderDiagnostic, type Diagnostic } from "./config/diagnostic.ts"
 import { servedNames } from "./config/served-names.ts"
 import { Loader } from "./config/loader.ts"
 import type { Snapshot } from "./config/snapshot.ts"
 import { watch } from "./config/watch.ts"
+import { openGeo } from "./geo.ts"
 import type { DataPath, Outcome, Settings } from "./connection/data-path.ts"
 import { closeMember } from "./connection/close-member.ts"
 import { refusal } from "./connection/dial.ts"
@@ -34,6 +35,8 @@ export interface GatewayOptions {
   readonly settings: Settings
   readonly format: "json" | "pretty"
   readonly certificates: CertificateOptions
+  /** Files and folders of databases for `geo`. */
+  readonly geoip: readonly string[]
 }
 
 /** The start failed: the messages say why. `exitCode` 2: the policies; 1: what they ask of this machine. */
@@ -84,6 +87,14 @@ export const gateway = (
       ),
       (watchdog) => Effect.sync(() => watchdog.close()),
     )
+    const geo = yield* Effect.mapError(
+      openGeo(options.geoip, log),
+      (problems) =>
+        new StartFailed(
+          2,
+          problems.map(({ message, path }) => render(diagnostic({ path }, message))),
+        ),
+    )
     const failures = new Failures(log, watchdog)
     const loader = yield* Effect.acquireRelease(
       Effect.sync(
@@ -91,6 +102,7 @@ export const gateway = (
           new Loader(options.folder, {
             config: options.config,
             runSetup: true,
+            hasDatabases: geo !== undefined,
             onEvaluate: (file) => failures.loading(file),
             onEvaluated: () => watchdog.loaded(),
             onSettled: () => void reload(false),
@@ -141,6 +153,7 @@ export const gateway = (
       certificates: certificates.choose,
       clientCertificate: async (certificate) =>
         (await import("./tls/client-certificate.ts")).clientCertificate(certificate),
+      where: geo?.where,
     })
     const listeners: Listeners = yield* Effect.acquireRelease(
       Effect.sync(
@@ -223,6 +236,7 @@ export const gateway = (
         state.due = undefined
         if (retryFailed) {
           void lists.look()
+          void geo?.look()
           await certificates.reload()
         }
         const { snapshot, changed, loading, problems } = await loader.load({ retryFailed })
@@ -269,6 +283,7 @@ export const gateway = (
           expires: notAfter.toISOString(),
         })),
         lists: lists.status(),
+        databases: geo?.status() ?? [],
         events: { dropped: events.dropped },
       }
     }

@@ -4,7 +4,7 @@
 import { Cause, Effect, Exit, FileSystem, Layer, Option, Path, Stdio, Terminal } from "effect"
 import { CliConfig, CliError, CliOutput, Command, Flag, GlobalFlag } from "effect/cli"
 import { ChildProcessSpawner } from "effect/process"
-import { config, control, folder, serveFlags } from "./cli/serve-flags.ts"
+import { config, control, folder, geoip, serveFlags } from "./cli/serve-flags.ts"
 import manifest from "../package.json" with { type: "json" }
 
 /** The way out, before policies are loaded and it is closed to them. */
@@ -41,6 +41,7 @@ const check = Command.make(
   {
     folder,
     config,
+    geoip,
     types: Flag.Boolean("types").pipe(
       Flag.withDescription("Type-check strictly as well, as an editor would"),
       Flag.withDefault(false),
@@ -52,7 +53,7 @@ const check = Command.make(
     ),
 ).pipe(Command.withDescription("Load every policy without opening anything, and report every problem"))
 
-const test = Command.make("test", { folder }, (flags) =>
+const test = Command.make("test", { folder, geoip }, (flags) =>
   exitWith(async () => (await import("./cli/test.ts")).test(flags)),
 ).pipe(Command.withDescription("Run the tests of a folder of policies"))
 
@@ -61,6 +62,7 @@ const explain = Command.make(
   {
     folder,
     config,
+    geoip,
     from: Flag.String("from").pipe(
       Flag.withMetavar("ADDRESS"),
       Flag.withDescription("The client: 203.0.113.9, 203.0.113.9:4711 or [2001:db8::1]:4711"),

@@ -52,6 +52,16 @@ export interface AddressListStatus {
   readonly problem?: string | undefined
 }
 
+/** A database that tells where clients come from. */
+export interface DatabaseStatus {
+  readonly file: string
+  readonly type: string
+  /** When it was made: ISO 8601. */
+  readonly built: string
+  /** Why the file that is there now is not used. */
+  readonly problem?: string | undefined
+}
+
 /** What `tidegate status` shows. */
 export interface Status {
   readonly pid: number
@@ -69,6 +79,7 @@ export interface Status {
   readonly pools: readonly PoolStatus[]
   readonly certificates: readonly CertificateStatus[]
   readonly lists: readonly AddressListStatus[]
+  readonly databases: readonly DatabaseStatus[]
   readonly events: { readonly dropped: number }
 }
 

@@ -6,18 +6,14 @@ import { policyFiles } from "../config/folder.ts"
 import { nameGroups, type NameGroup } from "../config/served-names.ts"
 import type { ListenerPlan, Snapshot } from "../config/snapshot.ts"
 import { printable } from "../observe/printable.ts"
-import { open } from "./load.ts"
+import { open, type OpenOptions } from "./load.ts"
 import { shownNames } from "./names.ts"
 import { shownPool } from "./pools.ts"
 import { complain, counted, paintErr, paintOut, say, UNUSABLE } from "./say.ts"
 
 /** Gives the exit code: 0, or 2 when anything is wrong. */
-export async function check(options: {
-  readonly folder: string
-  readonly config: string | undefined
-  readonly types: boolean
-}): Promise<number> {
-  const { loader, problems: found, snapshot } = await open(options.folder, options.config)
+export async function check(options: OpenOptions & { readonly types: boolean }): Promise<number> {
+  const { loader, problems: found, snapshot } = await open(options)
   const problems = options.types ? [...found, ...(await typeProblems(loader.folder, found))] : found
   for (const problem of problems) complain(`${renderDiagnostic(problem, paintErr)}\n`)
   summarise(snapshot)

@@ -11,13 +11,11 @@ import { ask, type Outcome } from "../policy/ask.ts"
 import type { Connection } from "../policy/connection.ts"
 import { FactsInvalid, listenerOf, simulate, type Facts, type Simulated } from "../policy/simulated.ts"
 import { againstPools, consequence, refused, type Situation } from "./consequence.ts"
-import { open, type Opened } from "./load.ts"
+import { open, type Opened, type OpenOptions } from "./load.ts"
 import { shownNames } from "./names.ts"
 import { complain, fail, paintErr, paintOut, say, UNUSABLE } from "./say.ts"
 
-export interface ExplainOptions {
-  readonly folder: string
-  readonly config: string | undefined
+export interface ExplainOptions extends OpenOptions {
   /** The client. Left out on a unix: listener. */
   readonly from: string | undefined
   readonly to: string
@@ -31,7 +29,7 @@ export interface ExplainOptions {
 
 /** Gives the exit code: 0 when the connection is explained, whatever becomes of it. */
 export async function explain(options: ExplainOptions): Promise<number> {
-  const { bytes, config, folder, to } = options
+  const { bytes, to } = options
   let sent: Uint8Array | undefined
   try {
     sent = bytes === undefined ? undefined : await readFile(bytes)
@@ -46,7 +44,7 @@ export async function explain(options: ExplainOptions): Promise<number> {
     if (error instanceof FactsInvalid) return fail(`--${error.message.replace(/^tls: /, "")}`)
     throw error
   }
-  const opened = await open(folder, config)
+  const opened = await open(options)
   if (opened.problems.length > 0) {
     for (const problem of opened.problems) complain(`${renderDiagnostic(problem, paintErr)}\n`)
     complain("The gateway would not start with these policies.")

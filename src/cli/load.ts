@@ -1,10 +1,12 @@
 // Loads a folder for `check` and `explain`: nothing is bound, no `setup` is run, and code that does not return ends the
 // command under the name of its file.
+import { diagnostic, shownPath, type Diagnostic } from "../config/diagnostic.ts"
 import { Loader, type Loaded } from "../config/loader.ts"
 import { guardExit } from "../observe/exit-guard.ts"
 import { Watchdog } from "../observe/watchdog.ts"
 import { printable } from "../observe/printable.ts"
 import { messageOf } from "../policy/ask.ts"
+import { useDatabases } from "../policy/simulated.ts"
 import { complain, paintErr } from "./say.ts"
 
 export interface Opened extends Loaded {
@@ -12,11 +14,20 @@ export interface Opened extends Loaded {
   readonly watchdog: Watchdog
 }
 
-export async function open(folder: string, config: string | undefined): Promise<Opened> {
+/** What a gateway is started with, as far as it decides about policies. */
+export interface OpenOptions {
+  readonly folder: string
+  readonly config: string | undefined
+  readonly geoip: readonly string[]
+}
+
+export async function open({ config, folder, geoip }: OpenOptions): Promise<Opened> {
+  const missing = await openDatabases(geoip)
   const watchdog = new Watchdog()
   const loader = new Loader(folder, {
     config,
     runSetup: false,
+    hasDatabases: geoip.length > 0,
     onEvaluate: (file) => watchdog.loading(watchdog.register(file)),
     onEvaluated: () => watchdog.loaded(),
   })
@@ -29,5 +40,17 @@ export async function open(folder: string, config: string | undefined): Promise<
   }
   process.on("unhandledRejection", stray).on("uncaughtException", stray)
   guardExit()
-  return { ...(await loader.load()), loader, watchdog }
+  const loaded = await loader.load()
+  return { ...loaded, problems: [...missing, ...loaded.problems], loader, watchdog }
+}
+
+/** From now on `geo` tells what the databases have. Gives what is wrong with them. */
+async function openDatabases(paths: readonly string[]): Promise<Diagnostic[]> {
+  if (paths.length === 0) return []
+  const { GeoDatabases } = await import("../limit/geo-databases.ts")
+  const { databases, ignored, problems } = await GeoDatabases.open(paths)
+  for (const { message, path } of ignored)
+    complain(`${paintErr("yellow", "warning:")} ${printable(`${shownPath(path)}: ${message}`)}`)
+  useDatabases((ip) => databases.where(ip))
+  return problems.map(({ message, path }) => diagnostic({ path }, message))
 }

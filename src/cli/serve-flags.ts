@@ -15,6 +15,8 @@ export interface ServeOptions {
   /** `undefined`: the folder `certs`, if there is one. */
   readonly certs: string | undefined
   readonly devCertificates: boolean
+  /** Files and folders of databases. */
+  readonly geoip: readonly string[]
   readonly allowLinkLocal: boolean
   readonly allowOwnListeners: boolean
 }
@@ -28,6 +30,12 @@ export const config = Flag.String("config").pipe(
   Flag.withMetavar("FILE"),
   Flag.withDescription("Pools and listeners as YAML or JSON, beside the policies (default: none)"),
   Flag.optional,
+)
+
+export const geoip = Flag.String("geoip").pipe(
+  Flag.withMetavar("PATH"),
+  Flag.withDescription("A folder of MaxMind's *.mmdb files, or one of them, for geo(); may be given more than once"),
+  Flag.atLeast(0),
 )
 
 export const control = Flag.String("control").pipe(
@@ -83,6 +91,7 @@ export const serveFlags = {
     Flag.withDescription("Make certificates for every name that has none, signed by an authority of your own"),
     Flag.withDefault(false),
   ),
+  geoip,
   allowLinkLocal: Flag.Boolean("allow-link-local").pipe(
     Flag.withDescription("Allow targets with link-local addresses"),
     Flag.withDefault(false),

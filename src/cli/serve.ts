@@ -74,6 +74,7 @@ export const serve = (options: ServeOptions): Effect.Effect<number> => {
               settings,
               format,
               certificates,
+              geoip: options.geoip,
             },
             log,
             events,

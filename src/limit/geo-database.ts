@@ -14,9 +14,15 @@ import { whyUnreadable } from "./unreadable.ts"
 /** A file is no database that `geo` could use. */
 export class GeoDatabaseInvalid extends Error {
   override readonly name = "GeoDatabaseInvalid"
+  /** Absolute. */
+  readonly path: string
+  /** The message without the path. */
+  readonly reason: string
 
-  constructor(path: string, message: string) {
-    super(`${shownPath(path)}: ${message}`)
+  constructor(path: string, reason: string) {
+    super(`${shownPath(path)}: ${reason}`)
+    this.path = path
+    this.reason = reason
   }
 }
 

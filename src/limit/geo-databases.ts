@@ -22,6 +22,13 @@ export interface GeoNews {
   error(message: string): void
 }
 
+/** What is wrong with a file or a folder. */
+export interface GeoProblem {
+  /** Absolute. */
+  readonly path: string
+  readonly message: string
+}
+
 /** What `tidegate status` shows of a database. */
 export interface GeoStatus {
   readonly file: string
@@ -59,12 +66,12 @@ export class GeoDatabases {
   /** Reads all of them; `problems` say what is wrong with those that cannot be used, and `ignored` which are of no use. */
   static async open(paths: readonly string[]): Promise<{
     readonly databases: GeoDatabases
-    readonly problems: readonly string[]
-    readonly ignored: readonly string[]
+    readonly problems: readonly GeoProblem[]
+    readonly ignored: readonly GeoProblem[]
   }> {
     const databases = new GeoDatabases(paths)
-    const problems: string[] = []
-    const ignored: string[] = []
+    const problems: GeoProblem[] = []
+    const ignored: GeoProblem[] = []
     for (const path of databases.paths) {
       const files = listed(path)
       const before = databases.files.size
@@ -76,11 +83,11 @@ export class GeoDatabases {
         } catch (error) {
           if (!(error instanceof GeoDatabaseInvalid)) throw error
           const isOfNoUse = files !== undefined && error instanceof GeoDatabaseUseless
-          ;(isOfNoUse ? ignored : problems).push(error.message)
+          ;(isOfNoUse ? ignored : problems).push({ path: file, message: error.reason })
         }
       }
       if (files !== undefined && databases.files.size === before && problems.length === 0)
-        problems.push(`${shownPath(path)}: there is no *.mmdb file of use in this folder`)
+        problems.push({ path, message: "there is no *.mmdb file of use in this folder" })
     }
     databases.arrange()
     return { databases, problems, ignored }

@@ -17,6 +17,7 @@ const control = await openControl({
     files: [],
     certificates: [],
     lists: [],
+    databases: [],
     pools: [],
     events: { dropped: 0 },
   }),

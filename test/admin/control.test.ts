@@ -18,6 +18,7 @@ const STATUS: Status = {
   files: [],
   certificates: [],
   lists: [],
+  databases: [],
   pools: [],
   events: { dropped: 0 },
 }

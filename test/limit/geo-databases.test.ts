@@ -192,7 +192,9 @@ test("later databases add what earlier ones do not know, in the order of the pat
   at("city.mmdb", CITY)
   const first = await GeoDatabases.open([join(dir.path, "geo"), join(dir.path, "city.mmdb")])
   expect(first.problems).toEqual([])
-  expect(first.ignored).toEqual([expect.stringContaining("z-anonymous.mmdb: geo() tells nothing of")])
+  expect(first.ignored).toEqual([
+    { path: join(dir.path, "geo/z-anonymous.mmdb"), message: expect.stringContaining("geo() tells nothing of") },
+  ])
   const all = { continent: "EU", city: "Munich", asn: 3320, organisation: "Deutsche Telekom AG" }
   expect(first.databases.where(ip("192.0.2.1"))).toEqual({ country: "AT", ...all })
   expect(first.databases.where(ip("192.0.2.200"))).toEqual(known({ country: "AT", continent: "EU" }))
@@ -224,7 +226,7 @@ test("what cannot be used is said when it is opened", async () => {
   writeFileSync(join(dir.path, "other.mmdb"), mmdb({ ...CITY, type: "GeoIP2-Domain" }))
   const problems = async (...names: string[]) => {
     const opened = await GeoDatabases.open(names.map((name) => join(dir.path, name)))
-    return opened.problems.map((problem) => problem.replace(`${dir.path}/`, ""))
+    return opened.problems.map(({ message, path }) => `${path.replace(`${dir.path}/`, "")}: ${message}`)
   }
   expect(await problems("none")).toEqual(["none: cannot be read: there is no such file"])
   expect(await problems("empty")).toEqual(["empty: there is no *.mmdb file of use in this folder"])
