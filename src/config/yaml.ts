@@ -220,8 +220,7 @@ function offsetOf(
       const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === String(step))
       if (pair === undefined) break
       node = pair.value
-      const atKey = what === "key" || node === null || isMap(node) || isSeq(node) || isAlias(node)
-      offset = startOf(atKey ? pair.key : node)
+      offset = startOf(what === "key" || !isWritten(node) ? pair.key : node)
     } else if (isSeq<Node>(node)) {
       node = node.items[Number(step)] ?? null
       if (node === null) break
@@ -229,6 +228,11 @@ function offsetOf(
     } else break
   }
   return offset
+}
+
+/** Whether it is a value of its own, and not a way to others, or nothing at all. */
+function isWritten(node: Node | null): boolean {
+  return isScalar(node) && node.value !== null
 }
 
 function startOf(node: Node | null): number {
