@@ -1,5 +1,6 @@
 // Keys as 64 bits that nobody can aim: HalfSipHash-1-3 (https://github.com/veorq/SipHash), which Linux uses for its hash
 // tables too, over 32-bit words, so that addresses and texts are hashed without making anything.
+import { randomFillSync } from "node:crypto"
 
 /** 2,048 UTF-16 units at a time: longer texts are rare, and are hashed in pieces. */
 const MOST_WORDS = 1024
@@ -97,6 +98,6 @@ export class Hash {
 
 /** A seed of this process alone. */
 export function randomSeed(): readonly [number, number] {
-  const [a, b] = crypto.getRandomValues(new Int32Array(2))
+  const [a, b] = randomFillSync(new Int32Array(2))
   return [a!, b!]
 }
