@@ -1,5 +1,6 @@
 // Loads a folder for `check` and `explain`: nothing is bound, no `setup` is run, and code that does not return ends the
 // command under the name of its file.
+import { configuredDatabases } from "../config/config-source.ts"
 import { diagnostic, shownPath, type Diagnostic } from "../config/diagnostic.ts"
 import { Loader, type Loaded } from "../config/loader.ts"
 import { guardExit } from "../observe/exit-guard.ts"
@@ -21,7 +22,8 @@ export interface OpenOptions {
   readonly geoip: readonly string[]
 }
 
-export async function open({ config, folder, geoip }: OpenOptions): Promise<Opened> {
+export async function open({ config, folder, geoip: named }: OpenOptions): Promise<Opened> {
+  const geoip = [...named, ...(await configuredDatabases(config))]
   const missing = await openDatabases(geoip)
   const watchdog = new Watchdog()
   const loader = new Loader(folder, {

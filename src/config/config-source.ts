@@ -1,10 +1,11 @@
 // The configuration file among the files that a loader looks at: what it is called, whether it is trusted, and who
 // compiles it. What reads it is loaded where there is one, and not before.
-import { basename, dirname, extname } from "node:path"
+import { basename, dirname, extname, resolve } from "node:path"
 import { distrust } from "../trust.ts"
 import type { Compile } from "./contents.ts"
 import { diagnostic, type Diagnostic } from "./diagnostic.ts"
 import { lookAt, realPath } from "./look-at.ts"
+import { ModuleGraph } from "./module-graph.ts"
 
 const EXTENSIONS = [".yaml", ".yml", ".json"]
 const STICKY = 0o1000
@@ -27,6 +28,19 @@ export function configProblems(path: string): Diagnostic[] {
     const isShared = (Number(stat.mode) & STICKY) !== 0
     return [diagnostic({ path: folder }, found.message, isShared ? "give the file a folder of its own" : found.hint)]
   })
+}
+
+/**
+ * The databases that the file names, for whoever has to open them before policies are loaded. None where the file is bad:
+ * the load says so.
+ */
+export async function configuredDatabases(path: string | undefined): Promise<readonly string[]> {
+  if (path === undefined) return []
+  const file = resolve(path)
+  const { module } = new ModuleGraph(dirname(file), true).entry(file, "text")
+  if (module.problems.length > 0) return []
+  const contents = await compileConfig(module)
+  return "geoip" in contents ? contents.geoip : []
 }
 
 export const compileConfig: Compile = async (file) => (await import("./config-file.ts")).compileConfig(file)

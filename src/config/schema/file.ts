@@ -45,9 +45,10 @@ export const file = Schema.Struct({
         .annotate({ expected: `a list of 1 to ${MOST_DATABASES} paths`, range: `1 to ${MOST_DATABASES} entries` }),
     ]).annotate({ expected: `a path, or a list of 1 to ${MOST_DATABASES} paths` }),
     {
-      description: "Databases (MaxMind, `.mmdb`) that `geo()` asks. A relative path starts at the folder of this file.",
+      description:
+        "A folder of MaxMind's `*.mmdb` files, or one of them, for `geo()`, as `--geoip`. A relative path starts at the folder of this file.",
       otherwise: "none",
-      examples: ["GeoLite2-Country.mmdb"],
+      examples: ["geoip"],
     },
   ),
 }).annotate({
