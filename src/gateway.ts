@@ -23,6 +23,8 @@ import { Failures } from "./observe/failures.ts"
 import type { Events } from "./observe/events.ts"
 import type { Log } from "./observe/log.ts"
 import { openPools } from "./pools.ts"
+import { makeDns } from "./upstream/dns.ts"
+import { follow } from "./upstream/follow.ts"
 import { probe } from "./upstream/probe.ts"
 import { poolStatus } from "./upstream/status.ts"
 import { Watchdog } from "./observe/watchdog.ts"
@@ -37,6 +39,8 @@ export interface GatewayOptions {
   readonly certificates: CertificateOptions
   /** Files and folders of databases for `geo`. */
   readonly geoip: readonly string[]
+  /** DNS servers for targets that follow the DNS. Empty: the system's. */
+  readonly dns: readonly string[]
 }
 
 /** The start failed: the messages say why. `exitCode` 2: the policies; 1: what they ask of this machine. */
@@ -126,6 +130,10 @@ export const gateway = (
       (message) => new StartFailed(2, [`certificates: ${message}`]),
     )
     const resolver = new Resolver()
+    const dns = yield* Effect.try({
+      try: () => makeDns(options.dns.length === 0 ? {} : { servers: options.dns }),
+      catch: (error) => new StartFailed(2, [`--dns: ${error instanceof Error ? error.message : String(error)}`]),
+    })
     const pools = yield* openPools({
       log,
       probe: (target, health, tls) =>
@@ -135,7 +143,7 @@ export const gateway = (
           secureContext: (settings) => path.contexts.forUpstream(settings),
           refusal: (ip, port) => refusal(path, ip, port),
         }),
-      follow: () => Effect.never,
+      follow: (source, exits) => follow(source, { ...exits, dns }),
       close: (member, why) => closeMember(path, member, "upstream-closed", why),
     })
     const path = makeDataPath(options.settings, {

@@ -2,7 +2,7 @@
 import { Effect, type Scope } from "effect"
 import { limitIds } from "./connection/pool-limits.ts"
 import { names } from "./limit/names.ts"
-import type { PoolSpec } from "./policy/pool.ts"
+import type { PoolSpec, TargetSpec } from "./policy/pool.ts"
 import type { Log } from "./observe/log.ts"
 import { span } from "./observe/events.ts"
 import type { Member } from "./upstream/member.ts"
@@ -10,7 +10,7 @@ import type { MemberChange, Pool } from "./upstream/pool.ts"
 import { Pools } from "./upstream/pools.ts"
 import { supervise, type SuperviseOptions } from "./upstream/supervise.ts"
 
-export interface OpenPoolsOptions extends SuperviseOptions {
+export interface OpenPoolsOptions extends Omit<SuperviseOptions, "troubled"> {
   readonly log: Log
   /** Closes the connections of a target that fails its checks. */
   readonly close: (member: Member, why: string) => number
@@ -24,7 +24,7 @@ export interface OpenPools {
 export const openPools = (options: OpenPoolsOptions): Effect.Effect<OpenPools, never, Scope.Scope> =>
   Effect.gen(function* () {
     const { close, log } = options
-    const supervisor = yield* supervise(options)
+    const supervisor = yield* supervise({ ...options, troubled: (...trouble) => reportTrouble(log, ...trouble) })
     const pools: Pools = yield* Effect.acquireRelease(
       Effect.sync(
         () =>
@@ -67,4 +67,12 @@ function report(log: Log, pool: Pool, member: Member, change: MemberChange): voi
     case "breaker-closed":
       return log.info(`${name}: its breaker is closed again`, fields)
   }
+}
+
+function reportTrouble(log: Log, pool: Pool, target: TargetSpec, problem: string | undefined): void {
+  const name = `pool ${pool.name}: ${target.name}`
+  const fields = { pool: pool.name, target: target.url }
+  if (problem === undefined) return log.info(`${name}: the DNS answers again`, fields)
+  const kept = [...pool.members.keys()].some((id) => id.startsWith(`${target.url} `))
+  log.warn(`${name}: ${problem}${kept ? "; the last answer stands" : ""}`, fields)
 }

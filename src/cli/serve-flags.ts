@@ -17,6 +17,8 @@ export interface ServeOptions {
   readonly devCertificates: boolean
   /** Files and folders of databases. */
   readonly geoip: readonly string[]
+  /** Servers that `dns://` and `srv://` targets are asked for. Empty: the system's. */
+  readonly dns: readonly string[]
   readonly allowLinkLocal: boolean
   readonly allowOwnListeners: boolean
 }
@@ -35,6 +37,14 @@ export const config = Flag.String("config").pipe(
 export const geoip = Flag.String("geoip").pipe(
   Flag.withMetavar("PATH"),
   Flag.withDescription("A folder of MaxMind's *.mmdb files, or one of them, for geo(); may be given more than once"),
+  Flag.atLeast(0),
+)
+
+const dns = Flag.String("dns").pipe(
+  Flag.withMetavar("HOST:PORT"),
+  Flag.withDescription(
+    "A DNS server for dns:// and srv:// targets, like 127.0.0.1:8600; may be given more than once (default: those of the system)",
+  ),
   Flag.atLeast(0),
 )
 
@@ -92,6 +102,7 @@ export const serveFlags = {
     Flag.withDefault(false),
   ),
   geoip,
+  dns,
   allowLinkLocal: Flag.Boolean("allow-link-local").pipe(
     Flag.withDescription("Allow targets with link-local addresses"),
     Flag.withDefault(false),

@@ -139,6 +139,7 @@ export class Dial {
     connection.schedule(this.timeout)
     if (target.kind === "unix") return this.attemptPath(target.path)
     if (target.ip !== undefined) return this.tryAddresses([target.ip])
+    if (target.addresses !== undefined) return this.tryAddresses(target.addresses)
     const found = exits.resolve(target.host)
     if (!(found instanceof Promise)) return this.tryAddresses(found)
     const turn = this.turn

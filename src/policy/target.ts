@@ -9,6 +9,8 @@ export type Target =
       readonly host: string
       readonly port: number
       readonly ip: Ip | undefined
+      /** Those of the host, where they came with its name: then it is not resolved. */
+      readonly addresses?: readonly Ip[]
     }
   | { readonly kind: "unix"; readonly url: string; readonly path: string }
 

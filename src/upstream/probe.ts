@@ -154,7 +154,7 @@ const inClear = Effect.fnUntraced(function* ({ check, isEncrypted, port, progres
 const placesOf = Effect.fnUntraced(function* ({ context, port, progress, target }: Asking) {
   if (target.kind === "unix") return [{ path: target.path }]
   progress.awaits = `address of ${target.host}`
-  const addresses = target.ip === undefined ? yield* addressesOf(target.host, context) : [target.ip]
+  const addresses = target.ip === undefined ? yield* addressesOf(target, context) : [target.ip]
   const at = port ?? target.port
   const places: Place[] = []
   let refusal: string | undefined
@@ -167,7 +167,11 @@ const placesOf = Effect.fnUntraced(function* ({ context, port, progress, target 
   return places
 })
 
-function addressesOf(host: string, context: ProbeContext): Effect.Effect<readonly Ip[], ProbeFailed> {
+function addressesOf(
+  { addresses, host }: Exclude<Target, { readonly kind: "unix" }>,
+  context: ProbeContext,
+): Effect.Effect<readonly Ip[], ProbeFailed> {
+  if (addresses !== undefined) return Effect.succeed(addresses)
   return Effect.tryPromise({
     try: async () => context.resolve(host),
     catch: (error) => failed(`${host}: ${readable(error).message}`),

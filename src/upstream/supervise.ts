@@ -2,30 +2,20 @@
 // each, as long as the pool has the target; nothing here is on the way of a connection.
 import { Effect, FiberMap, Random, type Scope } from "effect"
 import type { Target } from "../policy/target.ts"
-import { parseTarget } from "../policy/target.ts"
+import { parseIp } from "../policy/address.ts"
 import type { HealthSpec, TargetSpec } from "../policy/pool.ts"
 import type { UpstreamTls } from "../policy/upstream-tls.ts"
+import type { DnsRecord, FollowOptions, Followed } from "./follow.ts"
 import type { Member, MemberFacts } from "./member.ts"
 import type { Pool } from "./pool.ts"
 import type { ProbeFailed } from "./probe-failed.ts"
 
-/** One address or name that a target that follows the DNS stands for now. */
-export interface FoundTarget {
-  /** An address or a host name. */
-  readonly host: string
-  readonly port: number
-  /** Of the record; 1 where records have none. */
-  readonly weight: number
-  readonly priority: number
-}
-
 export interface SuperviseOptions {
   readonly probe: (target: Target, health: HealthSpec, tls: UpstreamTls | undefined) => Effect.Effect<void, ProbeFailed>
-  /** Goes on for ever: calls `found` with every answer that differs, `lost` when there is none to begin with. */
-  readonly follow: (
-    source: Exclude<TargetSpec["source"], { kind: "target" }>,
-    exits: { readonly found: (targets: readonly FoundTarget[]) => void; readonly lost: (problem: string) => void },
-  ) => Effect.Effect<never>
+  /** Asks the DNS about a target for ever. */
+  readonly follow: (source: Followed, exits: Omit<FollowOptions, "dns">) => Effect.Effect<never>
+  /** What is wrong with the answers about a target of a pool; `undefined` once nothing is. */
+  readonly troubled: (pool: Pool, target: TargetSpec, problem: string | undefined) => void
 }
 
 export interface Supervisor {
@@ -39,35 +29,15 @@ interface Watched {
   readonly tls: UpstreamTls | undefined
 }
 
-export const supervise = ({ follow, probe }: SuperviseOptions): Effect.Effect<Supervisor, never, Scope.Scope> =>
+export const supervise = ({
+  follow,
+  probe,
+  troubled,
+}: SuperviseOptions): Effect.Effect<Supervisor, never, Scope.Scope> =>
   Effect.gen(function* () {
     const fibers = yield* FiberMap.make<string, never, never>()
     const run = yield* FiberMap.runtime(fibers)<never>()
     const watched = new Map<Pool, Map<string, Watched>>()
-
-    const check = (pool: Pool, member: Member, health: HealthSpec): Effect.Effect<never> =>
-      Effect.gen(function* () {
-        let differing = 0
-        let isFirst = true
-        for (;;) {
-          const started = performance.now()
-          const problem = yield* probe(member.target, health, pool.spec.tls).pipe(
-            Effect.as(undefined),
-            Effect.catch((error) => Effect.succeed(error.message)),
-          )
-          differing = member.healthy === (problem === undefined) ? 0 : differing + 1
-          // What nobody knows anything of yet is believed at once.
-          const enough = isFirst ? 1 : member.healthy ? health.fall : health.rise
-          if (differing >= enough) {
-            differing = 0
-            pool.checked(member, problem)
-          } else if (!member.healthy && problem !== undefined) member.problem = problem
-          isFirst = false
-          const random = yield* Random.nextBetween(-1, 1)
-          const wait = health.interval * (1 + health.jitter * random) - (performance.now() - started)
-          yield* Effect.sleep(Math.max(0, wait))
-        }
-      })
 
     return {
       look(pool, gone) {
@@ -81,13 +51,16 @@ export const supervise = ({ follow, probe }: SuperviseOptions): Effect.Effect<Su
             const key = `${pool.name} ${target.url}`
             after.set(key, { health: undefined, tls: undefined })
             if (before.has(key)) continue
-            const exits = {
-              found: (found: readonly FoundTarget[]) =>
+            const exits: Omit<FollowOptions, "dns"> = {
+              onRecords: (records) =>
                 pool.follow(
                   target.url,
-                  found.map((each) => factsOf(target, each)),
+                  records.map((record) => factsOf(target, source, record)),
                 ),
-              lost: () => pool.unanswered(target.url),
+              onProblem(problem) {
+                troubled(pool, target, problem)
+                if (problem !== undefined) pool.unanswered(target.url)
+              },
             }
             run(key, follow(source, exits))
           }
@@ -95,7 +68,7 @@ export const supervise = ({ follow, probe }: SuperviseOptions): Effect.Effect<Su
             const key = `${pool.name} check ${member.id}`
             const now = { health, tls }
             after.set(key, now)
-            if (!isSame(before.get(key), now)) run(key, check(pool, member, health!))
+            if (!isSame(before.get(key), now)) run(key, check(probe, pool, member, health!))
           }
         }
         for (const key of before.keys()) if (!after.has(key)) Effect.runFork(FiberMap.remove(fibers, key))
@@ -105,25 +78,62 @@ export const supervise = ({ follow, probe }: SuperviseOptions): Effect.Effect<Su
     }
   })
 
+/** Checks a member for ever. */
+const check = (
+  probe: SuperviseOptions["probe"],
+  pool: Pool,
+  member: Member,
+  health: HealthSpec,
+): Effect.Effect<never> =>
+  Effect.gen(function* () {
+    let differing = 0
+    let isFirst = true
+    for (;;) {
+      const started = performance.now()
+      const problem = yield* probe(member.target, health, pool.spec.tls).pipe(
+        Effect.as(undefined),
+        Effect.catch((error) => Effect.succeed(error.message)),
+      )
+      differing = member.healthy === (problem === undefined) ? 0 : differing + 1
+      // What nobody knows anything of yet is believed at once.
+      const enough = isFirst ? 1 : member.healthy ? health.fall : health.rise
+      if (differing >= enough) {
+        differing = 0
+        pool.checked(member, problem)
+      } else if (!member.healthy && problem !== undefined) member.problem = problem
+      isFirst = false
+      const random = yield* Random.nextBetween(-1, 1)
+      const wait = health.interval * (1 + health.jitter * random) - (performance.now() - started)
+      yield* Effect.sleep(Math.max(0, wait))
+    }
+  })
+
 function isSame(a: Watched | undefined, b: Watched): boolean {
   return a !== undefined && Bun.deepEquals(a, b)
 }
 
-/** What of a target that follows the DNS an answer stands for. */
-function factsOf({ maxConnections, name, priority, source, url, weight }: TargetSpec, found: FoundTarget): MemberFacts {
-  const tls = source.kind !== "target" && source.tls
-  const plain = parseTarget(`tcp://${found.host.includes(":") ? `[${found.host}]` : found.host}:${found.port}`)
-  if (plain.kind === "unix") throw new Error("a record that names a path")
-  const at = plain.url.slice("tcp://".length)
+/** What a target that follows the DNS comes to by one record. */
+function factsOf(
+  { maxConnections, name, priority, url, weight }: TargetSpec,
+  source: Followed,
+  record: DnsRecord,
+): MemberFacts {
+  const { addresses, host, port } = record
+  const kind = source.tls ? "tls" : "tcp"
   return {
-    id: `${url} ${at}`,
-    name: `${name}/${at}`,
-    // What is verified is the name that was asked for where the answer is an address.
-    target: tls
-      ? { ...plain, kind: "tls", url: `tls://${at}`, host: source.kind === "dns" ? source.host : plain.host }
-      : plain,
-    weight: weight * found.weight,
-    priority: priority + found.priority,
+    id: `${url} ${record.name}`,
+    name: `${name}/${record.name}`,
+    target: {
+      kind,
+      url: `${kind}://${record.name}`,
+      // Of an address the name is known that it was found by: certificates are for that.
+      host: source.kind === "dns" ? source.host : host,
+      port,
+      ip: parseIp(host),
+      ...(addresses.length === 0 ? {} : { addresses }),
+    },
+    weight: weight * record.weight,
+    priority: priority + record.priority,
     maxConnections,
   }
 }

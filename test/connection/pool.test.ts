@@ -279,16 +279,15 @@ test("a flood of failures makes no more retries than the budget allows", async (
   expect(retries).toBeLessThan(150)
 })
 
+const limited = (url: string, options: Partial<PoolSpec>) => poolSpec([url], { name: crypto.randomUUID(), ...options })
+
+function gateOf(spec: PoolSpec, answer: Decision) {
+  const pools = new Pools({ changed: () => undefined, close: () => undefined, members: () => undefined })
+  pools.apply(new Map([["db", spec]]))
+  return gateway(() => answer, {}, { pools })
+}
+
 describe("a pool's limits", () => {
-  const limited = (url: string, options: Partial<PoolSpec>) =>
-    poolSpec([url], { name: crypto.randomUUID(), ...options })
-
-  function gateOf(spec: PoolSpec, answer: Decision) {
-    const pools = new Pools({ changed: () => undefined, close: () => undefined, members: () => undefined })
-    pools.apply(new Map([["db", spec]]))
-    return gateway(() => answer, {}, { pools })
-  }
-
   test("of connections at one time are given back at their end", async () => {
     using up = upstream(echo)
     using gate = gateOf(limited(up.url, { concurrencyLimit: { max: 1, key: "all" } }), route("db"))

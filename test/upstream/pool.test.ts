@@ -223,14 +223,14 @@ describe("a circuit breaker", () => {
   })
 })
 
-describe("a full pool", () => {
-  const full = (size: number) =>
-    testPool(
-      poolSpec([targetSpec(A, { maxConnections: 1 }), targetSpec(B, { maxConnections: 1 })], {
-        queue: { size, timeout: 5000 },
-      }),
-    )
+const full = (size: number) =>
+  testPool(
+    poolSpec([targetSpec(A, { maxConnections: 1 }), targetSpec(B, { maxConnections: 1 })], {
+      queue: { size, timeout: 5000 },
+    }),
+  )
 
+describe("a full pool", () => {
   test("lets connections wait, first come first served", () => {
     const { pool } = full(2)
     const [first, second, third, fourth, fifth] = Array.from({ length: 5 }, () => wayThrough(pool))
