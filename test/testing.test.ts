@@ -1,7 +1,27 @@
-import { describe, expect, test } from "bun:test"
+import { beforeEach, describe, expect, test } from "bun:test"
 import { Effect } from "effect"
-import { deny, HandshakeFailed, next, respond, route, type Answer, type Connection, type Policy } from "../src/index.ts"
-import { bodyBytes, bodyText, connect, FactsInvalid, PolicyFailed, type ConnectFacts } from "../src/testing.ts"
+import {
+  concurrencyLimit,
+  deny,
+  HandshakeFailed,
+  next,
+  rateLimit,
+  respond,
+  route,
+  type Answer,
+  type Connection,
+  type Policy,
+} from "../src/index.ts"
+import {
+  advanceLimits,
+  bodyBytes,
+  bodyText,
+  connect,
+  FactsInvalid,
+  PolicyFailed,
+  resetLimits,
+  type ConnectFacts,
+} from "../src/testing.ts"
 import * as greeting from "../policies/hello.ts"
 import { hello } from "./protocol/hello.ts"
 
@@ -297,5 +317,73 @@ describe("bodies", () => {
     await expect(bodyText(deny("x"))).rejects.toThrow("the decision is deny, which has no body")
     await expect(bodyText(next)).rejects.toThrow(TypeError)
     await expect(bodyText(respond(endless()))).rejects.toThrow("is it endless?")
+  })
+})
+
+const limit = rateLimit("testing", { limit: 1, per: "1 minute" })
+const atOnce = concurrencyLimit("testing", { max: 1 })
+const limited = (connection: Connection) => (limit.take(connection) ? route("tcp://a:1") : deny())
+const counted = (answer: Answer) => (connection: Connection) => (atOnce.take(connection) ? answer : deny("full"))
+const failing = (connection: Connection) => {
+  atOnce.take(connection)
+  throw new Error("broken")
+}
+const late = (connection: Connection) => (rateLimit("late", { limit: 1, per: 1 }).take(connection) ? next : deny())
+
+const actions = async (policy: (connection: Connection) => Answer, count: number) => {
+  const found: string[] = []
+  for (let i = 0; i < count; i++) found.push((await connect(policy, facts)).decision.action)
+  return found
+}
+
+describe("limits", () => {
+  beforeEach(resetLimits)
+
+  test("count over connections, until they are reset or time has gone by", async () => {
+    expect(await actions(limited, 2)).toEqual(["route", "deny"])
+    advanceLimits("59 seconds")
+    expect(await actions(limited, 1)).toEqual(["deny"])
+    advanceLimits("1 second")
+    expect(await actions(limited, 2)).toEqual(["route", "deny"])
+    resetLimits()
+    expect(await actions(limited, 2)).toEqual(["route", "deny"])
+    expect(() => advanceLimits("soon")).toThrow("advanceLimits")
+  })
+
+  test("a connection that is routed or passed on is open until it is closed", async () => {
+    for (const answer of [route("tcp://a:1"), next]) {
+      const first = await connect(counted(answer), facts)
+      expect((await connect(counted(answer), facts)).decision).toEqual(deny("full"))
+      first.close()
+      first.close()
+      {
+        using second = await connect(counted(answer), facts)
+        expect(second.decision.action).toBe(answer.action)
+      }
+      expect(await actions(counted(answer), 2)).toEqual([answer.action, "deny"])
+      resetLimits()
+    }
+  })
+
+  test("a connection that is denied, answered or failed has ended", async () => {
+    expect(await actions(counted(respond("x")), 3)).toEqual(["respond", "respond", "respond"])
+    expect(await actions(counted(deny("x")), 1)).toEqual(["deny"])
+    await expect(connect(failing, facts)).rejects.toThrow("broken")
+    expect(await actions(counted(route("tcp://a:1")), 1)).toEqual(["route"])
+  })
+
+  test("are not made while a connection waits, as in the gateway", async () => {
+    await expect(connect(late, facts)).rejects.toThrow(
+      'policy-failed: rateLimit "late": make it once, at the top of the file or in setup',
+    )
+    const prepared = using(() => rateLimit("prepared", { limit: 1, per: "1 hour" }) as unknown as { name: string })
+    expect(await bodyText((await connect(prepared as Policy, facts)).decision)).toBe("prepared")
+  })
+
+  test("a limit that is asked in a wrong way fails the policy, in its own words", async () => {
+    const keyed = rateLimit("keyed", { limit: 1, per: 1, key: () => ({}) as string })
+    await expect(connect((connection) => (keyed.take(connection) ? next : deny()), facts)).rejects.toThrow(
+      'policy-failed: rateLimit "keyed": key: expected a text or a number',
+    )
   })
 })
