@@ -6,6 +6,8 @@ import { followAddressLists } from "./address-lists.ts"
 import { gatewaySubject } from "./admin/control-path.ts"
 import { ControlFailed, openControl, type Status } from "./admin/control.ts"
 import { openCertificates, type CertificateOptions } from "./certificates.ts"
+import { isSameList } from "./config/compile.ts"
+import { configuredDatabases } from "./config/config-source.ts"
 import { diagnostic, renderDiagnostic, type Diagnostic } from "./config/diagnostic.ts"
 import { servedNames } from "./config/served-names.ts"
 import { Loader } from "./config/loader.ts"
@@ -91,8 +93,9 @@ export const gateway = (
       ),
       (watchdog) => Effect.sync(() => watchdog.close()),
     )
+    const configured = yield* Effect.promise(() => configuredDatabases(options.config))
     const geo = yield* Effect.mapError(
-      openGeo(options.geoip, log),
+      openGeo([...options.geoip, ...configured], log),
       (problems) =>
         new StartFailed(
           2,
@@ -259,6 +262,8 @@ export const gateway = (
         loader.commit(snapshot)
         state.snapshot = snapshot
         logChanges(log, before, snapshot, listeners)
+        if (before !== undefined && !isSameList(before.geoip, snapshot.geoip))
+          log.warn("other databases are named in geoip: they are opened at the next start")
       }
     }
 
