@@ -44,7 +44,7 @@ function text({ addresses, host, port, priority, weight }: DnsRecord): string {
 }
 
 describe.skipIf(!installed("knotd", "knotc"))("a server's records are followed", () => {
-  test("of both families, through an alias, over a failure and back", async () => {
+  test.concurrent("of both families, through an alias, over a failure and back", async () => {
     await using knot = await startKnot("db 1 CNAME db-1", "db-1 1 A 10.0.0.1", "db-1 1 AAAA 2001:db8::1")
     await using followed = following(knot, { kind: "dns", host: "db.example.test.", port: 5432, tls: false })
     expect(await followed.next()).toEqual(["1*10.0.0.1:5432@0", "1*2001:db8::1:5432@0"])
@@ -59,7 +59,7 @@ describe.skipIf(!installed("knotd", "knotc"))("a server's records are followed",
     expect(await followed.next()).toEqual(["1*10.0.0.4:5432@0"])
   })
 
-  test("of a service, with the addresses of its hosts, until there is no such service", async () => {
+  test.concurrent("of a service, with the addresses of its hosts, until there is no such service", async () => {
     await using knot = await startKnot(
       "_pg._tcp.db 1 SRV 0 60 5432 db-1",
       "_pg._tcp.db 1 SRV 0 0 5432 db-2",
@@ -70,7 +70,7 @@ describe.skipIf(!installed("knotd", "knotc"))("a server's records are followed",
     )
     await using followed = following(knot, { kind: "srv", service: "_pg._tcp.db.example.test", tls: false })
     expect(await followed.next()).toEqual([
-      "60*db-1.example.test:5432@0 10.0.0.1 2001:db8::1",
+      "60*db-1.example.test:5432@0 2001:db8::1 10.0.0.1",
       "1*db-2.example.test:5432@0 10.0.0.2",
       "5*db-3.elsewhere:5433@10",
     ])
@@ -80,14 +80,14 @@ describe.skipIf(!installed("knotd", "knotc"))("a server's records are followed",
     expect(await followed.next()).toEqual([])
   })
 
-  test("of 500 addresses, which take TCP", async () => {
+  test.concurrent("of 500 addresses, which take TCP", async () => {
     const many = Array.from({ length: 500 }, (_, i) => `10.0.${i >> 8}.${i & 255}`)
     await using knot = await startKnot(...many.map((address) => `db 60 A ${address}`))
     await using followed = following(knot, { kind: "dns", host: "db.example.test.", port: 1, tls: false })
     expect(await followed.next()).toEqual(many.map((address) => `1*${address}:1@0`).sort())
   })
 
-  test("of a server that goes away: what was known stays", async () => {
+  test.concurrent("of a server that goes away: what was known stays", async () => {
     const knot = await startKnot("db 1 A 10.0.0.1")
     // With the domain that is searched.
     await using followed = following(knot, { kind: "dns", host: "db", port: 5432, tls: false })

@@ -48,6 +48,8 @@ function text({ addresses: ips, name, priority, weight }: DnsRecord): string {
 interface World {
   /** What the DNS says from now on. */
   says: Addresses | Services | LookupFailed | NothingFound
+  /** What it says of the hosts of services; of others it says nothing. */
+  hosts: Readonly<Record<string, Addresses | NothingFound>>
   /** Records and problems, in order, since the last look. */
   readonly told: () => unknown[]
   /** When the DNS was asked, in seconds. */
@@ -67,6 +69,7 @@ function following(
   const asked: number[] = []
   const world: World = {
     says: first,
+    hosts: {},
     told: () => told.splice(0),
     asked: () => asked.splice(0),
     pass: (seconds) => TestClock.adjust(seconds * 1000),
@@ -78,8 +81,14 @@ function following(
       if (says instanceof LookupFailed || says instanceof NothingFound) return yield* says
       return says as Found
     })
+  const host = (name: string): Effect.Effect<Addresses, LookupFailed | NothingFound> =>
+    Effect.suspend(() => {
+      const said = world.hosts[name]
+      if (said === undefined) return Effect.never
+      return said instanceof NothingFound ? Effect.fail(said) : Effect.succeed(said)
+    })
   const effect = follow(source, {
-    dns: { addresses: () => answer<Addresses>(), services: () => answer<Services>() },
+    dns: { addresses: source.kind === "dns" ? () => answer<Addresses>() : host, services: () => answer<Services>() },
     onRecords: (records) => told.push(records.map(text)),
     onProblem: (problem) => told.push(problem),
   })
@@ -243,6 +252,13 @@ describe("the word that there is nothing", () => {
     ))
 })
 
+const twice = services([
+  { host: "a.test", port: 1, priority: 2, weight: 9 },
+  { host: "a.test", port: 1, priority: 1, weight: 3 },
+  { host: "a.test", port: 1, priority: 1, weight: 4 },
+  { host: "a.test", port: 2, priority: 3 },
+])
+
 /** Three services, one of which comes with these addresses. */
 function three(...list: string[]): Services {
   return services([
@@ -254,48 +270,64 @@ function three(...list: string[]): Services {
 
 describe("services", () => {
   test("have weights, priorities and the addresses that came with them; a weight of 0 is the least share", () =>
-    following(
-      PG,
-      services([
-        { host: "c.test", port: 1, priority: 1, weight: 5 },
-        { host: "b.test", port: 2, weight: 0, addresses: ["10.0.0.2", "10.0.0.1", "2001:db8::1"] },
-        { host: "a.test", port: 3, weight: 60 },
-      ]),
-      (world) =>
-        Effect.gen(function* () {
-          expect(world.told()).toEqual([
-            ["60*a.test:3@0", "1*b.test:2@0 10.0.0.1 10.0.0.2 2001:db8::1", "5*c.test:1@1"],
-          ])
-          // Its addresses in another order, and then others.
-          world.says = three("2001:db8::1", "10.0.0.1", "10.0.0.2")
-          yield* world.pass(10)
-          expect(world.told()).toEqual([])
-          world.says = three("10.0.0.3")
-          yield* world.pass(10)
-          expect(world.told()).toEqual([["60*a.test:3@0", "1*b.test:2@0 10.0.0.3", "5*c.test:1@1"]])
-        }),
+    following(PG, three("10.0.0.2", "10.0.0.1", "2001:db8::1"), (world) =>
+      Effect.gen(function* () {
+        // Two hosts nobody knows: they are waited for, but not for long.
+        expect(world.told()).toEqual([])
+        yield* world.pass(1)
+        expect(world.told()).toEqual([["60*a.test:3@0", "1*b.test:2@0 2001:db8::1 10.0.0.1 10.0.0.2", "5*c.test:1@1"]])
+        world.says = three("2001:db8::1", "10.0.0.1", "10.0.0.2")
+        yield* world.pass(11)
+        expect(world.told()).toEqual([])
+        world.says = three("10.0.0.3")
+        yield* world.pass(11)
+        expect(world.told()).toEqual([["60*a.test:3@0", "1*b.test:2@0 10.0.0.3", "5*c.test:1@1"]])
+      }),
+    ))
+
+  test("whose hosts came without addresses have those that the DNS says, as long as they hold", () =>
+    following(PG, absence(1), (world) =>
+      Effect.gen(function* () {
+        const others = ["1*b.test:2@0 10.0.0.3", "5*c.test:1@1 10.0.0.9"]
+        world.hosts = {
+          "a.test.": addresses(["10.0.0.2", "2001:db8::1", "10.0.0.1"], 3),
+          "c.test.": addresses(["10.0.0.9"], 60, { ipv6: undefined, problem: "SERVFAIL" }),
+        }
+        world.says = three("10.0.0.3")
+        world.told()
+        yield* world.pass(1)
+        expect(world.told()).toEqual([["60*a.test:3@0 2001:db8::1 10.0.0.1 10.0.0.2", ...others], undefined])
+        // One says nothing any more, one that it is not there: they stay as they were.
+        world.hosts = { "c.test.": absence(1) }
+        yield* world.pass(3 + 1)
+        expect(world.told()).toEqual([])
+        expect(world.asked()).toEqual([0, 1, 4])
+        world.hosts = { "a.test.": addresses(["10.0.0.4"], 60), "c.test.": absence(1) }
+        yield* world.pass(10)
+        expect(world.told()).toEqual([["60*a.test:3@0 10.0.0.4", ...others]])
+      }),
     ))
 
   test("that come twice are one, by the better record", () =>
-    following(
-      PG,
-      services([
-        { host: "a.test", port: 1, priority: 2, weight: 9 },
-        { host: "a.test", port: 1, priority: 1, weight: 3 },
-        { host: "a.test", port: 1, priority: 1, weight: 4 },
-        { host: "a.test", port: 2, priority: 3 },
-      ]),
-      (world) => Effect.sync(() => expect(world.told()).toEqual([["4*a.test:1@1", "1*a.test:2@3"]])),
+    following(PG, twice, (world) =>
+      Effect.gen(function* () {
+        yield* world.pass(1)
+        expect(world.told()).toEqual([["4*a.test:1@1", "1*a.test:2@3"]])
+      }),
     ))
 
   test("that are said not to be go, which neither silence nor absence does to them", () =>
-    following(PG, services([{ host: "a.test", port: 1 }]), (world) =>
+    following(PG, services([{ host: "a.test", port: 1, addresses: ["10.0.0.1"] }]), (world) =>
       Effect.gen(function* () {
         world.says = absence(10)
         yield* world.pass(10)
         world.says = silence
         yield* world.pass(10)
-        expect(world.told()).toEqual([["1*a.test:1@0"], "db.test: there is no such name", "db.test: no answer"])
+        expect(world.told()).toEqual([
+          ["1*a.test:1@0 10.0.0.1"],
+          "db.test: there is no such name",
+          "db.test: no answer",
+        ])
         world.says = services([])
         yield* world.pass(1)
         expect(world.told()).toEqual([[], undefined])
@@ -304,4 +336,19 @@ describe("services", () => {
 
   test("that are said not to be from the beginning are told", () =>
     following(PG, services([]), (world) => Effect.sync(() => expect(world.told()).toEqual([[]]))))
+
+  test("on more hosts than 100 have the addresses of 100 of them", () => {
+    const rows = Array.from({ length: 150 }, (_, i) => ({ host: `h${100 + i}.test`, port: 1 }))
+    return following(PG, absence(1), (world) =>
+      Effect.gen(function* () {
+        world.hosts = Object.fromEntries(rows.map(({ host }) => [`${host}.`, addresses(["10.0.0.1"])]))
+        world.says = services(rows)
+        world.told()
+        yield* world.pass(1)
+        const records = world.told()[0] as string[]
+        expect(records.filter((record) => record.endsWith(" 10.0.0.1"))).toHaveLength(100)
+        expect(records).toHaveLength(150)
+      }),
+    )
+  })
 })

@@ -1,6 +1,6 @@
 // Health checks against the servers that they are for.
 import { describe, expect, test } from "bun:test"
-import { networkInterfaces, userInfo } from "node:os"
+import { networkInterfaces } from "node:os"
 import { join } from "node:path"
 import { authority } from "../helper/certificates.ts"
 import { startMariadb } from "../helper/mariadb.ts"
@@ -115,6 +115,13 @@ async function aborted(server: RunningServer): Promise<Record<string, string>> {
   return Object.fromEntries(rows.map((line) => line.split("\t")))
 }
 
+/** Whether a process may have a file system of its own; says when not. */
+function mayMount(): boolean {
+  const { success } = Bun.spawnSync(["unshare", "--mount", "mount", "--bind", "/etc/hosts", "/etc/hosts"])
+  if (!success) console.log("skipped: no permission to mount")
+  return success
+}
+
 describe.skipIf(!installed("mariadbd", "mariadb-install-db", "mysql"))("MariaDB", () => {
   test("lets a user without a password in and out, and leaves no trace of it", async () => {
     await using server = await startMariadb()
@@ -148,7 +155,7 @@ describe.skipIf(!installed("mariadbd", "mariadb-install-db", "mysql"))("MariaDB"
   const address = Object.values(networkInterfaces())
     .flat()
     .find((each) => each?.family === "IPv4" && !each.internal)?.address
-  test.skipIf(address === undefined || userInfo().uid !== 0 || !installed("unshare", "mount"))(
+  test.skipIf(address === undefined || !mayMount())(
     "does not block who probes it: 300 times with mysql, while it does for a check that only waits for the greeting",
     async () => {
       await using server = await startMariadb({ address: address!, maxConnectErrors: 100 })
