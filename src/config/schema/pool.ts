@@ -158,7 +158,15 @@ export const pool = Schema.Struct({
 const POOL_NAME = /^[a-z][a-z0-9-]{0,62}$/u
 
 export const pools = Schema.Record(Schema.String.check(Schema.isPattern(POOL_NAME)), pool)
-  .check(Schema.isMaxProperties(MOST_POOLS, { expected: `at most ${grouped(MOST_POOLS)} pools` }))
+  .check(
+    Schema.makeFilter(
+      (all: object) => {
+        const count = Object.keys(all).length
+        return count <= MOST_POOLS || `${grouped(count)} pools; at most ${grouped(MOST_POOLS)}`
+      },
+      { toJsonSchema: () => ({ maxProperties: MOST_POOLS }) },
+    ),
+  )
   .annotate({
     expected: "pools by their names, like { db: { targets: [...] } }",
     messageUnexpectedKey: "a pool's name is 1 to 63 lower-case letters, digits and dashes, a letter first",
