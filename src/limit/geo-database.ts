@@ -9,6 +9,7 @@ import { GeoUnavailable, type Geo } from "../policy/geo.ts"
 import { shownPath } from "./address-list.ts"
 import { isFresh, settled, signature } from "./file-signature.ts"
 import type { FileVersion } from "./followed-file.ts"
+import { Recent } from "./recent.ts"
 import { whyUnreadable } from "./unreadable.ts"
 
 /** A file is no database that `geo` could use. */
@@ -41,6 +42,8 @@ const MARKER = Buffer.from("\xab\xcd\xefMaxMind.com", "latin1")
 const SEPARATOR = 16
 /** What `geo` tells is in databases of these types: `GeoLite2-City`, `GeoIP2-ISP`, `DBIP-ASN-Lite`. */
 const USEFUL = /city|country|enterprise|asn|isp/i
+/** 2,048 decoded values, twice (some megabytes): names and countries are in most records, and decoding them takes most of a look-up. */
+const DECODED = 2048
 /** 256 addresses of each family, spread over all that are given out, are looked up before a database is used. */
 const TRIED = 256
 
@@ -85,7 +88,7 @@ export class GeoDatabase {
     const marker = end.lastIndexOf(MARKER)
     if (marker < 0) throw new GeoDatabaseInvalid(path, "it is no MaxMind database (*.mmdb), or only a part of one")
     try {
-      this.reader = new Reader(bytes)
+      this.reader = new Reader(bytes, { cache: new Recent<number | string, unknown>(DECODED) })
     } catch (error) {
       throw this.invalid("its metadata cannot be read", error)
     }

@@ -15,6 +15,7 @@ import {
   type GeoRead,
 } from "./geo-database.ts"
 import { linkFolders } from "./link-folders.ts"
+import { Recent } from "./recent.ts"
 
 export interface GeoNews {
   info(message: string): void
@@ -54,8 +55,7 @@ export class GeoDatabases {
   private readonly paths: readonly string[]
   private readonly files = new Map<string, FollowedFile<GeoRead>>()
   private databases: readonly GeoDatabase[] = []
-  private recent = new Map<number | string, Geo>()
-  private older = new Map<number | string, Geo>()
+  private recent = new Recent<number | string, Geo>(REMEMBERED)
   private due = false
   private looking: Promise<void> | undefined
 
@@ -96,13 +96,9 @@ export class GeoDatabases {
   /** What is known of an address; later databases add what earlier ones do not have. @throws GeoUnavailable */
   where(ip: Ip): Geo {
     const key = ip.family === "IPv4" ? ip.a : formatIp(ip)
-    let found = this.recent.get(key)
-    if (found !== undefined) return found
-    found = this.older.get(key) ?? this.find(ip)
-    if (this.recent.size === REMEMBERED) {
-      this.older = this.recent
-      this.recent = new Map()
-    }
+    const known = this.recent.get(key)
+    if (known !== undefined) return known
+    const found = this.find(ip)
     this.recent.set(key, found)
     return found
   }
@@ -162,8 +158,7 @@ export class GeoDatabases {
       [...this.files.keys()].filter((file) => file === path || dirname(file) === path).sort(),
     )
     this.databases = [...new Set(ordered)].flatMap((path) => this.files.get(path)?.read.database ?? [])
-    this.recent = new Map()
-    this.older = new Map()
+    this.recent = new Recent(REMEMBERED)
   }
 
   private find(ip: Ip): Geo {

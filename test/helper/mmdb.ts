@@ -101,9 +101,9 @@ class Data {
   private readonly parts: Buffer[] = []
   private length = 0
 
-  /** Equal records are written once. */
+  /** What is equal is written once, names and texts too: the others point to it. */
   offsetOf(value: Value): number {
-    const bytes = encode(value)
+    const bytes = this.pointing(value)
     const id = bytes.toString("latin1")
     const known = this.offsets.get(id)
     if (known !== undefined) return known
@@ -116,6 +116,15 @@ class Data {
 
   bytes(): Buffer {
     return Buffer.concat(this.parts)
+  }
+
+  private pointing(value: Value): Buffer {
+    if (typeof value !== "object" || value instanceof Uint8Array) return encode(value)
+    const inner = (one: Value) =>
+      typeof one === "object" || typeof one === "string" ? pointer(this.offsetOf(one)) : encode(one)
+    if (isList(value)) return Buffer.concat([control(11, value.length), ...value.map(inner)])
+    const entries = Object.entries(value)
+    return Buffer.concat([control(7, entries.length), ...entries.flatMap(([key, one]) => [inner(key), inner(one)])])
   }
 }
 
