@@ -16,6 +16,7 @@ import { cidrs } from "../src/policy/cidr.ts"
 import { checkAnswer, route } from "../src/policy/decision.ts"
 import { parseTarget } from "../src/policy/target.ts"
 import { gateway, snapshotOf } from "../test/helper/data-path.ts"
+import { limits } from "./micro-limits.ts"
 import { lookUps } from "./micro-lists.ts"
 import { PICKS } from "./micro-pick.ts"
 import { freePort } from "./process.ts"
@@ -115,6 +116,7 @@ const PIECES: Readonly<Record<string, () => unknown>> = {
   "side.send of a chunk that is taken whole": () => side.send(chunk),
   summarise: () => summarise(standing, "client-closed", "client"),
   "event as JSON": () => closedJson(summary),
+  ...limits(),
   ...lookUps(),
   ...PICKS,
 }

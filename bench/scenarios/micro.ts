@@ -1,5 +1,6 @@
 // The micro-benchmarks of bench/micro.ts, in a process of their own.
 import { join } from "node:path"
+import { LIMIT_AND_LIST } from "../micro-limits.ts"
 import { LOOK_UP_NAMES } from "../micro-lists.ts"
 import { PICK_NAMES } from "../micro-pick.ts"
 import type { Scenario } from "../scenario.ts"
@@ -9,7 +10,10 @@ export const micro: Scenario = {
   title: "Pieces of the data path, in nanoseconds per operation",
   unit: "operation",
   compare: [],
-  goals: [...LOOK_UP_NAMES, ...PICK_NAMES].map((of) => ({ of, metric: "ns", as: "value", most: 1000 })),
+  goals: [
+    ...[...LOOK_UP_NAMES, ...PICK_NAMES].map((of) => ({ of, metric: "ns", as: "value", most: 1000 }) as const),
+    { of: LIMIT_AND_LIST, metric: "ns", as: "value", most: 2000 },
+  ],
   async run(context) {
     context.say("running")
     const file = join(import.meta.dir, "../micro.ts")
