@@ -11,8 +11,16 @@ export async function soon(condition: () => boolean): Promise<void> {
 
 /** The gateway's end of a client; `undefined` before it was accepted and once it is over. */
 export function liveOf(gate: TestGateway, port: number): Connection | undefined {
-  for (const connection of gate.path.live) if (connection.peer?.port === port) return connection
+  for (const connection of gate.path.live) {
+    const { peer, proxied } = connection
+    if ((proxied === undefined ? peer : proxied.sender)?.port === port) return connection
+  }
   return undefined
+}
+
+/** What the gateway has read of a client, a PROXY header included. */
+function readOf({ client, proxied }: Connection): number {
+  return client.received + (proxied?.header.length ?? 0)
 }
 
 /** Sends each piece once the gateway has read the one before; stops when the client is answered. */
@@ -24,8 +32,7 @@ export async function sendPieces(gate: TestGateway, client: Wire, pieces: readon
     if (over()) return
     await client.write(piece).catch(() => undefined)
     await soon(
-      () =>
-        over() || ((connection ??= liveOf(gate, port)) !== undefined && connection.client.received >= client.written),
+      () => over() || ((connection ??= liveOf(gate, port)) !== undefined && readOf(connection) >= client.written),
     )
   }
 }
