@@ -8,6 +8,7 @@ import { maglev } from "../src/upstream/balance/maglev.ts"
 import { hashAddress, hashText } from "../src/upstream/hash.ts"
 import { Member } from "../src/upstream/member.ts"
 import { parseTarget } from "../src/policy/target.ts"
+import { poolSpec, targetSpec, testPool } from "../test/helper/pools.ts"
 
 const BALANCES: readonly Balance[] = ["round-robin", "least-connections", "random-two", "hash", "first", "latency"]
 
@@ -38,11 +39,30 @@ function pickOf(balance: Balance): () => unknown {
   }
 }
 
+/** What a pool costs a connection in all: its lease, the pick, the place, the verdict and the end. */
+function leaseOf(balance: Balance): () => unknown {
+  const targets = Array.from({ length: 100 }, (_, i) => targetSpec(`tcp://10.0.1.${i}:5432`, { weight: 1 + (i % 7) }))
+  const { pool } = testPool(poolSpec(targets, { balance }))
+  let hash = 0
+  return () => {
+    hash = (hash + 0x9e3779b9) >>> 0
+    const lease = pool.lease(hash, undefined, () => undefined)
+    const target = lease.next()
+    lease.connected(1)
+    lease.spoke()
+    lease.release()
+    return target
+  }
+}
+
+export const LEASE = "a connection's way through a pool of 100, round-robin"
+
 const tables = [10, 100, 1000].map((count) => [count, membersOf(count)] as const)
 const address = { a: 0x0a010203, b: 0, c: 0, d: 0 }
 
 export const PICKS: Readonly<Record<string, () => unknown>> = {
   ...Object.fromEntries(BALANCES.map((balance) => [pickName(balance), pickOf(balance)])),
+  [LEASE]: leaseOf("round-robin"),
   "hash of an address": () => hashAddress(address),
   "hash of a server name of 20 characters": () => hashText("tenant-1.example.com"),
   ...Object.fromEntries(tables.map(([count, members]) => [`table for keys, ${count} members`, () => maglev(members)])),
