@@ -105,6 +105,8 @@ function routed(route: Route, situation: Situation, pools: Pools): string {
     route[name] === undefined ? [] : [`${name} ${span(route[name])}`],
   )
   if (route.retries !== undefined) options.push(`retries ${route.retries}`)
+  const proxyProtocol = route.proxyProtocol ?? pool?.proxyProtocol
+  if (proxyProtocol !== undefined) options.push(`PROXY protocol ${proxyProtocol}`)
   if (route.tls?.sni !== undefined) options.push(`as ${route.tls.sni}`)
   if (route.tls?.insecureSkipVerify === true) options.push("whatever certificate they have")
   const what = situation.terminated ? "relay the plain text" : situation.hello ? "pass TLS through" : "relay"

@@ -234,7 +234,9 @@ export class Dial {
 
   /** This attempt is connected: the others are reset. It is the upstream, once nothing has to be said before the relay. */
   connected(side: Side): void {
-    if (side.closed || !this.drop(side)) return
+    if (side.closed) return
+    if (this.hello?.side === side) return this.hello.drained()
+    if (!this.drop(side)) return
     this.cancel()
     if (!UpstreamHello.isNeeded(this.connection, this.target!)) return this.ready(side)
     this.nextAddress = this.addresses.length

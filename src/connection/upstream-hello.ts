@@ -1,5 +1,5 @@
-// What goes before the relay once an upstream is connected: PostgreSQL's request for TLS and its answer, then the TLS
-// handshake. Each step either leads to the next, or the attempt has failed and another target may do.
+// What goes before the relay once an upstream is connected: a PROXY header, PostgreSQL's request for TLS and its answer,
+// the TLS handshake. Each step either leads to the next, or the attempt has failed and another target may do.
 import type { Target } from "../policy/target.ts"
 import { readable } from "../policy/thrown.ts"
 import {
@@ -16,6 +16,7 @@ import { startTls, tlsFacts } from "./bun-socket.ts"
 import type { Connection } from "./connection.ts"
 import type { Side } from "./side.ts"
 import { alpnWire, POSTGRES_ALPN } from "./alpn.ts"
+import { proxyHeader } from "./proxy-out.ts"
 
 export interface UpstreamHelloOutcome {
   readonly ready: (side: Side) => void
@@ -27,7 +28,7 @@ export class UpstreamHello {
   private readonly connection: Connection
   private readonly target: Target
   private readonly outcome: UpstreamHelloOutcome
-  private step: "request" | "handshake" = "request"
+  private step: "header" | "request" | "handshake" = "header"
 
   constructor(side: Side, target: Target, outcome: UpstreamHelloOutcome) {
     this.side = side
@@ -38,24 +39,40 @@ export class UpstreamHello {
 
   /** What it waits for. */
   get awaited(): string {
-    return this.step === "request" ? "answer to the request for TLS" : "TLS handshake"
+    return AWAITED[this.step]
   }
 
   /** Whether a target of this connection needs anything before the relay. */
   static isNeeded(connection: Connection, target: Target): boolean {
-    return target.kind === "tls" || isRequested(connection)
+    return connection.route?.proxyProtocol !== undefined || target.kind === "tls" || isRequested(connection)
   }
 
+  /** The header comes first, and is followed at once by what comes next: nobody answers it. */
   begin(): void {
+    const { connection, side } = this
+    const version = connection.route?.proxyProtocol
+    if (version !== undefined) side.send(proxyHeader(connection, version))
+    if (side.queued === 0) this.request()
+  }
+
+  /** The socket takes bytes again. */
+  drained(): void {
+    if (this.step === "header" && this.side.flush()) this.request()
+  }
+
+  private request(): void {
     const { connection, side, target } = this
-    if (connection.plan.scheme !== "postgres" || !(target.kind === "tls" || isRequested(connection))) {
-      return this.handshake()
-    }
+    this.step = "request"
+    // The header is none of the connection's bytes, so that another target may still do.
+    side.written = 0
+    if (target.kind !== "tls" && !isRequested(connection)) return this.outcome.ready(side)
+    if (connection.plan.scheme !== "postgres") return this.handshake()
     side.send(SSL_REQUEST)
   }
 
   /** The upstream's answer to the request. */
   spoke(chunk: Uint8Array): void {
+    if (this.step === "header") return this.fail("it spoke before it had taken the PROXY header")
     if (this.step === "handshake")
       return this.fail("TLS: it spoke before the handshake, so it does not speak TLS there")
     const problem = requestProblem(chunk)
@@ -115,6 +132,12 @@ export class UpstreamHello {
     this.outcome.failed(this.side, why)
   }
 }
+
+const AWAITED = {
+  header: "room for the PROXY header",
+  request: "answer to the request for TLS",
+  handshake: "TLS handshake",
+} as const
 
 /** Whether the client's TLS goes through, and was asked for: the upstream has to be asked too. */
 function isRequested({ postgres, terminated }: Connection): boolean {

@@ -31,6 +31,8 @@ export interface RouteOptions {
   readonly maxDuration?: Duration
   /** Further attempts after the first, each at a different target. @default the other targets */
   readonly retries?: number
+  /** Tell the target who the client is: a PROXY header of this version, before anything else. @default none */
+  readonly proxyProtocol?: 1 | 2
   /** For `tls://` targets. */
   readonly tls?: UpstreamTls
   /** For a pool that balances by `hash`: equal keys lead to the same target. At most 1 KiB. @default what the pool's `hashOn` says */
@@ -51,6 +53,7 @@ export interface Route {
   readonly idleTimeout?: number
   readonly maxDuration?: number
   readonly retries?: number
+  readonly proxyProtocol?: 1 | 2
   readonly tls?: UpstreamTls
   readonly bandwidth?: BandwidthSpec
   /** Decided when every attempt failed. */
@@ -115,7 +118,16 @@ export type Answer = Decision | Next
 export const next: Next = Object.freeze({ action: "next" })
 
 const POOL_NAME = /^[a-z][a-z0-9-]*$/
-const ROUTE_OPTIONS = ["connectTimeout", "idleTimeout", "maxDuration", "retries", "tls", "key", "bandwidth"] as const
+const ROUTE_OPTIONS = [
+  "connectTimeout",
+  "idleTimeout",
+  "maxDuration",
+  "retries",
+  "proxyProtocol",
+  "tls",
+  "key",
+  "bandwidth",
+] as const
 const DENY_OPTIONS = ["reset", "delay", "inBand"] as const
 const RESPOND_OPTIONS = ["delay"] as const
 
@@ -176,6 +188,11 @@ function build(
   if (retries !== undefined && !(Number.isInteger(retries) && retries >= 0)) {
     throw new DecisionInvalid(`retries: expected a whole number from 0, found ${describe(retries)}`)
   }
+  const proxyProtocol = options?.proxyProtocol
+  if (proxyProtocol !== undefined && proxyProtocol !== 1 && proxyProtocol !== 2)
+    throw new DecisionInvalid(
+      `proxyProtocol: expected the version of the header, 1 or 2, found ${describe(proxyProtocol)}`,
+    )
   const tls = options?.tls === undefined ? undefined : checkUpstreamTls(options.tls)
   const pool = list.length === 1 && typeof list[0] === "string" && POOL_NAME.test(list[0]) ? list[0] : undefined
   const targets = pool === undefined ? list.map(target) : []
@@ -192,6 +209,7 @@ function build(
     ...(key === undefined ? {} : { key }),
     ...timeouts,
     ...(retries === undefined ? {} : { retries }),
+    ...(proxyProtocol === undefined ? {} : { proxyProtocol }),
     ...(tls === undefined ? {} : { tls }),
     ...(bandwidth === undefined ? {} : { bandwidth }),
     ...(otherwise === undefined ? {} : { otherwise }),
