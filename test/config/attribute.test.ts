@@ -50,7 +50,7 @@ export async function on_tcp_connect() {
 })
 
 test("an error of ours is attributed to the policy that called us", async () => {
-  const text = `import { route } from "tidegate"\nexport const listen = "tcp://:7000"\nexport const on_tcp_connect = () => [\n  route("db"),\n]`
+  const text = `import { route } from "tidegate"\nexport const listen = "tcp://:7000"\nexport const on_tcp_connect = () => [\n  route("db:"),\n]`
   await using folder = new PolicyFolder({ "a.ts": text })
   const loader = folder.loader()
   const error = await errorOf(await loader.reload(), "a.ts")
@@ -59,7 +59,7 @@ test("an error of ours is attributed to the policy that called us", async () => 
 
 test("a call in tail position leaves no line, so that the function is named when the policy is known", async () => {
   await using folder = new PolicyFolder({
-    "a.ts": `import { route } from "tidegate"\nexport const listen = "tcp://:7000"\nexport function on_tcp_connect() {\n  return route("db")\n}`,
+    "a.ts": `import { route } from "tidegate"\nexport const listen = "tcp://:7000"\nexport function on_tcp_connect() {\n  return route("db:")\n}`,
   })
   const loader = folder.loader()
   const loaded = await loader.reload()
