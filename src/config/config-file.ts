@@ -81,8 +81,8 @@ function ruleOf({ listen, route: decided }: Listener, document: YamlDocument, i:
 function namedTwice(listeners: readonly Listener[], file: string): Fault[] {
   const seen = new Map<string, number>()
   return listeners.flatMap(({ listen }, i) =>
-    listen.flatMap(({ bind, pattern, url }) => {
-      const key = `${identity(bind, file)} ${pattern ?? ""}`
+    listen.flatMap(({ bind, pattern, scheme, url }) => {
+      const key = `${scheme} ${identity(bind, file)} ${pattern ?? ""}`
       const first = seen.get(key)
       if (first === undefined) seen.set(key, i)
       return first === undefined || first === i

@@ -238,7 +238,9 @@ export class Loader {
   private lookAtConfig(path: string): Found {
     const file = configName(path)
     const node = this.graph.entry(path, "text")
-    const problems = [...textProblems(file, node), ...configProblems(path)]
+    // With the node, so that its hash changes with them.
+    node.problems.push(...configProblems(path))
+    const problems = textProblems(file, node)
     const hash = this.graph.hashOf(node)
     return { file, path, node, hash, problems, compile: compileConfig, known: this.knownOf(file) }
   }

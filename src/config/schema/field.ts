@@ -64,6 +64,9 @@ export function parsed(parse: (text: string) => unknown, kind: string, pattern: 
 
 export const flag = Schema.Boolean.annotate({ expected: "true or false", kind: "`true`, `false`" })
 
+/** The version of a PROXY header. */
+export const headerVersion = Schema.Literals([1, 2]).annotate({ expected: "1 or 2", kind: "`1`, `2`" })
+
 /** One of several words. */
 export function word<const Words extends readonly string[]>(words: Words) {
   const shown = words.map((one) => JSON.stringify(one))

@@ -2,7 +2,7 @@
 import { Schema } from "effect"
 import { ListenInvalid, parseListen } from "../../policy/listen.ts"
 import { route as routeTo, type Route } from "../../policy/decision.ts"
-import { between, duration, grouped, optional, required, text, whole, word } from "./field.ts"
+import { between, duration, grouped, headerVersion, optional, required, text, whole, word } from "./field.ts"
 import { bandwidth, concurrencyLimit, rateLimit } from "./limits.ts"
 import { upstreamTls } from "./upstream-tls.ts"
 
@@ -84,6 +84,10 @@ const routeOptions = Schema.Struct({
   retries: optional(whole(0, 1000), {
     description: "Further attempts after the first, each at a different target.",
     otherwise: "the other targets, or that of the pool",
+  }),
+  proxyProtocol: optional(headerVersion, {
+    description: "Tell the target who the client is: a PROXY header of this version, before anything else.",
+    otherwise: "none, or that of the pool",
   }),
   tls: optional(upstreamTls, {
     description: "How to speak TLS to `tls://` targets.",

@@ -3,7 +3,19 @@
 import { Schema } from "effect"
 import { parsePoolTarget } from "../../policy/pool-target.ts"
 import { poolFaults } from "../pool-spec.ts"
-import { between, duration, flag, grouped, optional, parsed, required, text, whole, word } from "./field.ts"
+import {
+  between,
+  duration,
+  flag,
+  grouped,
+  headerVersion,
+  optional,
+  parsed,
+  required,
+  text,
+  whole,
+  word,
+} from "./field.ts"
 import { breaker, health, passive } from "./health.ts"
 import { bandwidth, concurrencyLimit, rateLimit } from "./limits.ts"
 import { upstreamTls } from "./upstream-tls.ts"
@@ -134,7 +146,7 @@ export const pool = Schema.Struct({
     description: "Ends a connection after this long, counted from its accept.",
     otherwise: "no limit",
   }),
-  proxyProtocol: optional(Schema.Literals([1, 2]).annotate({ expected: "1 or 2", kind: "`1`, `2`" }), {
+  proxyProtocol: optional(headerVersion, {
     description: "Version of the PROXY header that targets get.",
     otherwise: "none",
   }),
