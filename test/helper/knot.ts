@@ -1,6 +1,7 @@
 // Knot, an authoritative DNS server, with one zone that tests change while it runs. Gone when disposed.
-import { writeFileSync } from "node:fs"
+import { existsSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { eventually } from "./eventually.ts"
 import { freePort } from "./ports.ts"
 import { newFolder, run, startServer } from "./servers.ts"
 
@@ -50,8 +51,14 @@ log:
   )
   const running = await startServer(["knotd", "-c", join(folder, "knot.conf")], port, folder)
   const control = (...command: string[]) => run(["knotc", "-s", socket, "-b", ...command])
-  // It listens before it has read its zone.
-  await control("zone-reload", "example.test")
+  try {
+    // It listens before it can be told anything, and before it has read its zone.
+    await eventually(() => existsSync(socket))
+    await control("zone-reload", "example.test")
+  } catch (error) {
+    await running[Symbol.asyncDispose]()
+    throw error
+  }
   return {
     server: `127.0.0.1:${port}`,
     async change(...lines) {

@@ -30,24 +30,17 @@ export async function startMariadb({
   }
   const data = join(folder, "data")
   const user = isRoot ? ["--user=nobody"] : []
-  await run([
-    "mariadb-install-db",
-    "--no-defaults",
-    `--datadir=${data}`,
-    "--auth-root-authentication-method=normal",
-    "--skip-test-db",
-    ...user,
-  ])
+  // Each removes what it takes for its own leftovers from a folder that it shares.
+  const settings = ["--no-defaults", `--datadir=${data}`, `--tmpdir=${folder}`, ...user]
+  await run(["mariadb-install-db", ...settings, "--auth-root-authentication-method=normal", "--skip-test-db"])
   const server = [
     "mariadbd",
-    "--no-defaults",
-    `--datadir=${data}`,
+    ...settings,
     `--port=${port}`,
     `--bind-address=${address}`,
     `--socket=${join(folder, "socket")}`,
     `--pid-file=${join(folder, "pid")}`,
     "--performance-schema",
-    ...user,
   ]
   if (maxConnectErrors === undefined) return startServer(server, port, folder, address)
   const hosts = join(folder, "hosts")
