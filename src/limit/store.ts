@@ -34,7 +34,9 @@ export interface ConcurrencyCounts {
   readonly size: number
 }
 
+/** The one of this process is that of `names`; `names.restart({ store })` puts another in its place. */
 export interface LimitStore {
+  /** Makes the keys. Processes that share counts share its seed. */
   readonly hash: Hash
   /** Counts that nobody has used yet, or those that have been kept under this id elsewhere. */
   rates(id: string): RateCounts
