@@ -90,18 +90,22 @@ const check = (
     let isFirst = true
     for (;;) {
       const started = performance.now()
-      const problem = yield* probe(member.target, health, pool.spec.tls).pipe(
+      const failure = yield* probe(member.target, health, pool.spec.tls).pipe(
         Effect.as(undefined),
-        Effect.catch((error) => Effect.succeed(error.message)),
+        Effect.catch(Effect.succeed),
       )
-      differing = member.healthy === (problem === undefined) ? 0 : differing + 1
-      // What nobody knows anything of yet is believed at once.
-      const enough = isFirst ? 1 : member.healthy ? health.fall : health.rise
-      if (differing >= enough) {
-        differing = 0
-        pool.checked(member, problem)
-      } else if (!member.healthy && problem !== undefined) member.problem = problem
-      isFirst = false
+      // What this machine could not ask says nothing about the target.
+      if (failure?.isOurs !== true) {
+        const problem = failure?.message
+        differing = member.healthy === (problem === undefined) ? 0 : differing + 1
+        // What nobody knows anything of yet is believed at once.
+        const enough = isFirst ? 1 : member.healthy ? health.fall : health.rise
+        isFirst = false
+        if (differing >= enough) {
+          differing = 0
+          pool.checked(member, problem)
+        } else if (!member.healthy && problem !== undefined) member.problem = problem
+      }
       const random = yield* Random.nextBetween(-1, 1)
       const wait = health.interval * (1 + health.jitter * random) - (performance.now() - started)
       yield* Effect.sleep(Math.max(0, wait))
