@@ -72,6 +72,11 @@ const explain = Command.make(
       Flag.withMetavar("LISTENER"),
       Flag.withDescription("Where it connects: tcp://127.0.0.1:5432, tls://db.example.com:443 or unix:/run/x.sock"),
     ),
+    via: Flag.String("via").pipe(
+      Flag.withMetavar("ADDRESS"),
+      Flag.withDescription("The load balancer that passes it on with a PROXY header: 10.0.0.5, or unix"),
+      Flag.optional,
+    ),
     sni: Flag.String("sni").pipe(
       Flag.withMetavar("NAME"),
       Flag.withDescription("The server name that its TLS hello asks for (default: the name in --to)"),
@@ -94,6 +99,7 @@ const explain = Command.make(
         ...flags,
         config: Option.getOrUndefined(flags.config),
         from: Option.getOrUndefined(flags.from),
+        via: Option.getOrUndefined(flags.via),
         sni: Option.getOrUndefined(flags.sni),
         alpn: Option.getOrUndefined(flags.alpn),
         bytes: Option.getOrUndefined(flags.bytes),

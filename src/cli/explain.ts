@@ -11,6 +11,7 @@ import { ask, type Outcome } from "../policy/ask.ts"
 import type { Connection } from "../policy/connection.ts"
 import { FactsInvalid, listenerOf, simulate, type Facts, type Simulated } from "../policy/simulated.ts"
 import { againstPools, consequence, refused, type Situation } from "./consequence.ts"
+import { NoProxyHeaders, proxyProblem } from "./explain-proxy.ts"
 import { open, type Opened, type OpenOptions } from "./load.ts"
 import { shownNames } from "./names.ts"
 import { complain, fail, paintErr, paintOut, say, UNUSABLE } from "./say.ts"
@@ -19,6 +20,8 @@ export interface ExplainOptions extends OpenOptions {
   /** The client. Left out on a unix: listener. */
   readonly from: string | undefined
   readonly to: string
+  /** The load balancer that passes it on with a PROXY header. */
+  readonly via: string | undefined
   /** The server name that the client asks for. */
   readonly sni: string | undefined
   /** The application protocols that it offers, with commas between them. */
@@ -39,7 +42,7 @@ export async function explain(options: ExplainOptions): Promise<number> {
   const facts = factsOf(options, sent)
   let family: string
   try {
-    family = simulate(facts).connection.client.family
+    family = socketFamily(simulate(facts).connection)
   } catch (error) {
     if (error instanceof FactsInvalid) return fail(`--${error.message.replace(/^tls: /, "")}`)
     throw error
@@ -53,10 +56,20 @@ export async function explain(options: ExplainOptions): Promise<number> {
   const plans = [...opened.snapshot.listeners.values()]
   const plan = listenerFor(plans, to, family)
   if (plan === undefined) return nobodyListens(plans, to)
-  return explainAt(opened, plan, simulate(facts, plan))
+  try {
+    return await explainAt(opened, plan, simulate(facts, plan))
+  } catch (error) {
+    if (error instanceof NoProxyHeaders) return fail(`--via: ${error.message}`)
+    throw error
+  }
 }
 
-function factsOf({ alpn, from, sni, to }: ExplainOptions, bytes: Uint8Array | undefined): Facts {
+/** Of who opens the socket: the load balancer, or the client itself. */
+function socketFamily({ client, via }: Connection): string {
+  return via?.address === undefined ? client.family : via.address.includes(":") ? "IPv6" : "IPv4"
+}
+
+function factsOf({ alpn, from, sni, to, via }: ExplainOptions, bytes: Uint8Array | undefined): Facts {
   const protocols = alpn?.split(",").map((name) => name.trim())
   const tls = {
     ...(sni === undefined ? {} : { sni }),
@@ -65,6 +78,7 @@ function factsOf({ alpn, from, sni, to }: ExplainOptions, bytes: Uint8Array | un
   return {
     to,
     ...(from === undefined ? {} : { from }),
+    ...(via === undefined ? {} : { via }),
     ...(bytes === undefined ? {} : { bytes }),
     ...(sni === undefined && alpn === undefined ? {} : { tls }),
   }
@@ -106,11 +120,17 @@ async function explainAt(
   simulated: Simulated,
 ): Promise<number> {
   const { connection, log, refused: before } = simulated
-  const { client, server } = connection
+  const { client, server, via } = connection
+  const problem = proxyProblem(plan, connection)
   const who = client.address === undefined ? "a client" : shownEndpoint(client)
   say(
-    `${who} connects to ${server.address === undefined ? printable(plan.url) : shownEndpoint(server)}${saying(connection)}`,
+    `${who}${via === undefined ? "" : ` via ${via.address === undefined ? "a load balancer" : shownEndpoint(via)}`} connects to ${server.address === undefined ? printable(plan.url) : shownEndpoint(server)}${saying(connection)}`,
   )
+  if (problem !== undefined) {
+    say(`listener ${paintOut("bold", printable(plan.url))} asks nobody: ${problem.why}\n`)
+    say(`The gateway would ${paintOut("red", problem.end)}.`)
+    return 0
+  }
   if (before !== undefined) {
     const said = before.alert === undefined ? "" : `send the TLS alert ${before.alert} and `
     say(`listener ${paintOut("bold", printable(plan.url))} asks nobody: ${printable(before.message)}\n`)

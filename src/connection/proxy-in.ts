@@ -1,6 +1,6 @@
 // PROXY headers of load balancers, before everything else that a client sends: believed from trusted senders alone, who
 // are waited for. Whoever else begins with one has its connection reset before an upstream sees it.
-import { senderSet } from "../policy/proxy-senders.ts"
+import { isTrustedSender } from "../policy/proxy-senders.ts"
 import { parseProxyHeader, proxyBytesWanted, type ProxyHeader } from "../protocol/proxy-header.ts"
 import { proxySignature, SIGNATURE_2 } from "../protocol/proxy.ts"
 import type { SocketName } from "../native/socket.ts"
@@ -61,9 +61,7 @@ export class Suspect {
 export function awaitHeader(connection: Connection): boolean {
   const { path, peer, plan } = connection
   const senders = plan.proxyProtocol!
-  const ip = ipOf(peer)
-  // Who may open a unix socket is trusted: nobody else can be named there.
-  if (ip !== undefined && !senderSet(senders).contains(ip)) {
+  if (!isTrustedSender(senders, ipOf(peer))) {
     connection.suspect = new Suspect(false, new Uint8Array())
     return false
   }

@@ -1,4 +1,5 @@
 // Whose PROXY headers a listener believes: the `proxyProtocol` option of `listen`.
+import type { Ip } from "./address.ts"
 import { CidrInvalid, cidrs, type CidrSet } from "./cidr.ts"
 import { describe } from "./describe.ts"
 import { didYouMean } from "./suggest.ts"
@@ -68,8 +69,13 @@ export function readProxySenders(what: string, value: unknown, onUnix: boolean):
 
 const sets = new WeakMap<ProxySenders, CidrSet>()
 
+/** Whether headers of this address are believed. Who may open a unix socket has none, and is. */
+export function isTrustedSender(senders: ProxySenders, ip: Ip | undefined): boolean {
+  return ip === undefined || senderSet(senders).contains(ip)
+}
+
 /** The addresses that are believed; compiled once. */
-export function senderSet(senders: ProxySenders): CidrSet {
+function senderSet(senders: ProxySenders): CidrSet {
   let set = sets.get(senders)
   if (set === undefined) {
     set = cidrs(senders.from.filter((text) => text !== UNIX))

@@ -95,6 +95,72 @@ test.concurrent("when every policy passes it says so", async () => {
   expect(code).toBe(0)
 })
 
+const behind = {
+  "a.ts": `import { route, type Connection } from "tidegate"
+export const listen = { url: "tcp://:5432", proxyProtocol: { from: ["10.0.0.0/8", "2001:db8::/32"] } }
+export const on_tcp_connect = ({ client, proxy, via }: Connection) =>
+  route("tcp://" + client.address + "-" + via?.port + "-" + proxy?.version + ":1", { proxyProtocol: 2 })
+`,
+  "b.ts": `import { deny } from "tidegate"
+export const listen = ["tcp://:6000", { url: "unix:/run/x", proxyProtocol: { from: ["unix"], mode: "optional" } }]
+export const on_tcp_connect = () => deny()
+`,
+}
+
+test.concurrent.each([
+  [
+    ["--from", "203.0.113.9", "--via", "10.0.0.5:1234", "--to", "tcp://10.0.0.1:5432"],
+    `203.0.113.9:49152 via 10.0.0.5:1234 connects to 10.0.0.1:5432
+listener tcp://:5432 asks a.ts
+
+  a.ts  route
+
+The gateway would relay to tcp://203.0.113.9-1234-2:1 (PROXY protocol 2).
+`,
+  ],
+  [
+    ["--from", "203.0.113.9", "--via", "192.0.2.1", "--to", "tcp://10.0.0.1:5432"],
+    `203.0.113.9:49152 via 192.0.2.1:49152 connects to 10.0.0.1:5432
+listener tcp://:5432 asks nobody: PROXY headers of 192.0.2.1 are not believed, only of 10.0.0.0/8, 2001:db8::/32
+
+The gateway would reset (RST) the connection: proxy-untrusted.
+`,
+  ],
+  [
+    ["--from", "10.0.0.5", "--to", "tcp://10.0.0.1:5432"],
+    `10.0.0.5:49152 connects to 10.0.0.1:5432
+listener tcp://:5432 asks nobody: what comes from 10.0.0.5 has to begin with a PROXY header
+
+The gateway would wait for one for 3 seconds, then close the connection: proxy-invalid.
+`,
+  ],
+  [
+    ["--from", "2001:db8::9", "--via", "unix", "--to", "unix:/run/x"],
+    `[2001:db8::9]:49152 via a load balancer connects to unix:/run/x
+listener unix:/run/x asks b.ts
+
+  b.ts  deny
+
+The gateway would close (FIN) the connection without dialling.
+`,
+  ],
+])("who connects behind a load balancer: %j", async (args, expected) => {
+  await using dir = await folder(behind)
+  expect(await tidegate(["explain", ...args, dir.path])).toEqual({ code: 0, stderr: "", stdout: expected })
+})
+
+test.concurrent.each([
+  [["--from", "203.0.113.9", "--via", "10.0.0.5", "--to", "tcp://:6000"], "--via: tcp://:6000 reads no PROXY headers"],
+  [["--from", "203.0.113.9", "--via", "lb-1", "--to", "tcp://:5432"], '--via: "lb-1": expected the load balancer'],
+  [["--from", "203.0.113.9", "--via", "10.0.0.5", "--to", "unix:/run/x"], '--via: expected "unix"'],
+  [["--via", "10.0.0.5", "--to", "tcp://:5432"], "--from: expected the client's address"],
+])("no load balancer is like that: %j", async (args, why) => {
+  await using dir = await folder(behind)
+  const { code, stdout, stderr } = await tidegate(["explain", ...args, dir.path])
+  expect({ code, stdout }).toEqual({ code: 2, stdout: "" })
+  expect(stderr).toContain(why)
+})
+
 test.concurrent("where nothing listens it says what does, with exit code 2", async () => {
   expect(await explain("--from", "10.0.0.1", "--to", "tcp://:99")).toEqual({
     code: 2,
