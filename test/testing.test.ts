@@ -113,6 +113,12 @@ describe("what is tested", () => {
 })
 
 describe("what it gives", () => {
+  test("a pool by its name, whichever file defines it; pools are left to the gateway", async () => {
+    const pools = { db: { targets: ["not looked at"] } }
+    const { decision } = await connect({ pools, on_tcp_connect: () => route("elsewhere", { key: "a" }) }, facts)
+    expect(decision).toEqual(route("elsewhere", { key: "a" }))
+  })
+
   test("the fields of all log calls, merged, and the vars", async () => {
     const { log, vars } = await connect(logging, facts)
     expect(log).toEqual({ a: 1, b: 2 })

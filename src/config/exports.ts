@@ -25,6 +25,9 @@ export interface Fault {
 
 const FUNCTIONS = ["setup", "on_tcp_connect", "on_tcp_close"] as const
 const KNOWN = ["listen", "deadline", "pools", ...FUNCTIONS] as const
+/** `ports`, `posts` and `tools` are as near to `pools`, and are good names for something of one's own. */
+const POOLS_MISSPELT = /^(pool|pols|poosl|polls|poolls|poools|opols)$/i
+const LONG = KNOWN.filter((name) => name !== "pools")
 /** 20: all that is wrong with pools is said at once, but not without end. */
 const MOST_FAULTS = 20
 const NO_POOLS: ReadonlyMap<string, PoolSpec> = new Map()
@@ -85,7 +88,7 @@ function nameFault(name: string, twice: boolean, values: Readonly<Record<string,
     return twice ? { name, message: `${name} is exported by name and in the default export; leave one out` } : undefined
   }
   // Beside the export that it resembles a name is no slip: `listens` next to `listen`.
-  const meant = suggest(name, KNOWN)
+  const meant = POOLS_MISSPELT.test(name) ? "pools" : suggest(name, LONG)
   if (meant === undefined || values[meant] !== undefined) return undefined
   return { name, message: `${name} is not an export that a policy has; did you mean "${meant}"?` }
 }

@@ -88,7 +88,8 @@ test("a policy version says where it is from, and what it exports", async () => 
 test("other exports are left alone", async () => {
   await using folder = new PolicyFolder({
     "a.ts": policy("1", {
-      before: "export const office = 1\nexport class Db {}\nexport type Lisen = 1\nexport const lists = 1",
+      before:
+        "export const office = 1\nexport class Db {}\nexport type Lisen = 1\nexport const lists = 1, ports = 2, tools = 3",
     }),
   })
   expect((await folder.loader().load()).problems).toEqual([])
@@ -114,6 +115,11 @@ test.each([
     "a misspelt field of a default export",
     `export default {\n  // lisen\n  lisen: 1, on_tcp_connect() {} }`,
     `a.ts:3:3 lisen is not an export that a policy has; did you mean "listen"?`,
+  ],
+  [
+    "misspelt pools",
+    `export const pool = {}\nexport function on_tcp_connect() {}`,
+    `a.ts:1:14 pool is not an export that a policy has; did you mean "pools"?`,
   ],
   ["a missing on_tcp_connect", `export const office = 1`, `a.ts on_tcp_connect is missing: it exports office`],
   ["no exports", `// nothing`, `a.ts on_tcp_connect is missing: it exports nothing`],
