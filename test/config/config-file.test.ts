@@ -4,7 +4,9 @@ import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, unlinkSync, utim
 import { join } from "node:path"
 import { renderDiagnostic } from "../../src/config/diagnostic.ts"
 import type { Loaded } from "../../src/config/loader.ts"
-import { configuredDatabases } from "../../src/config/config-source.ts"
+import { compileConfig, configuredDatabases } from "../../src/config/config-source.ts"
+import { ModuleGraph } from "../../src/config/module-graph.ts"
+import { random } from "../helper/random.ts"
 import { route } from "../../src/policy/decision.ts"
 import { plan, PolicyFolder, problems, states, until, type TestLoader } from "./policy-folder.ts"
 import { watch } from "../../src/config/watch.ts"
@@ -392,6 +394,27 @@ listeners:
     chmodSync(shared, 0o755)
     expect(states(await folder.loading.reload())).toEqual({ "tidegate.yaml": "good" })
   })
+})
+
+test("a file with any slip in it is compiled, or has problems with places; nothing is thrown", async () => {
+  const good = `pools:\n  db:\n    targets: [tcp://a:1, { url: "tcp://b:1", weight: 2 }]\n    health: { check: { http: { path: / } }, interval: 1s }\nlisteners:\n  - url: tls://a.example:443\n    route: { to: db, idleTimeout: 1 hour }\n  - { url: unix:/x, route: [tcp://a:1] }\n`
+  await using folder = new Configured(good)
+  const { module } = new ModuleGraph(folder.root, true).entry(folder.config, "text")
+  const { below, pick, text } = random(11)
+  const pieces = [..."[]{},:-&*!|>'\"#\n 0", "db", "tcp://", "url: ", "route: ", "null", "true", "1e9", "pools"]
+  let taken = 0
+  for (let i = 0; i < 3000; i++) {
+    const at = below(good.length)
+    const slip = below(3) === 0 ? "" : pick([text(pieces, 3), pick(pieces)])
+    const written = good.slice(0, at) + slip + good.slice(at + below(4))
+    const compiled = await compileConfig({ ...module, text: written })
+    if ("rules" in compiled) taken++
+    else {
+      expect(compiled.length).toBeGreaterThan(0)
+      for (const { line = 1 } of compiled) expect(line).toBeLessThanOrEqual(written.split("\n").length + 1)
+    }
+  }
+  expect(taken).toBeGreaterThan(100)
 })
 
 describe("conflicts with policies", () => {
