@@ -32,11 +32,24 @@ export interface ProxyOutSsl {
 
 /** 1 KiB: server names have up to 255 bytes, common names up to 64 characters. A part of a name would be another name. */
 const LONGEST_NAME = 1024
+/** 255: of what an ALPN name has; an id of ours, a version and a cipher are shorter. */
+const LONGEST_TEXT = 255
+/** Type and length. */
+const TLV_HEADER = 3
 const PROXY = 0x21
 const UNSPECIFIED = 0x00
 const STREAM = { IPv4: 0x11, IPv6: 0x21 } as const
 /** What `verify` says where no certificate was verified. */
 const UNVERIFIED = 1
+
+/**
+ * 4 KiB: the fixed parts, two addresses, and the longest values of {@link ProxyOutFacts}. One header is made at a time,
+ * and what is made is copied out.
+ */
+const scratch = new Uint8Array(4096)
+const view = new DataView(scratch.buffer)
+/** Signature, version and command, family and transport, length. */
+const FIXED = 16
 
 const encoder = new TextEncoder()
 
@@ -53,15 +66,20 @@ export function proxyLine(ends: ProxyEnds | undefined): Uint8Array {
 /** A binary header. Without addresses it is of an unspecified family. */
 export function proxyBinary(ends: ProxyEnds | undefined, facts: ProxyOutFacts = {}): Uint8Array {
   const same = ends === undefined ? undefined : oneFamily(ends)
-  const kind = same === undefined ? UNSPECIFIED : STREAM[same.source.family]
-  const block = [...(same === undefined ? [] : addresses(same)), ...factBytes(facts)]
-  return Uint8Array.from([...ascii(SIGNATURE_2), PROXY, kind, ...be16(block.length), ...block])
+  let at = latin1(0, SIGNATURE_2)
+  scratch[at++] = PROXY
+  scratch[at++] = same === undefined ? UNSPECIFIED : STREAM[same.source.family]
+  at = FIXED
+  if (same !== undefined) at = addresses(at, same)
+  at = values(at, facts)
+  view.setUint16(FIXED - 2, at - FIXED)
+  return scratch.slice(0, at)
 }
 
 /** A header has one family: beside IPv6, IPv4 is written as the IPv6 address that maps it. */
-function oneFamily({ destination, source }: ProxyEnds): ProxyEnds {
-  if (source.family === destination.family) return { source, destination }
-  return { source: asIpv6(source), destination: asIpv6(destination) }
+function oneFamily(ends: ProxyEnds): ProxyEnds {
+  const { destination, source } = ends
+  return source.family === destination.family ? ends : { source: asIpv6(source), destination: asIpv6(destination) }
 }
 
 function asIpv6(address: ProxyAddress): ProxyAddress {
@@ -74,59 +92,66 @@ function text({ a, b, c, d, family }: ProxyAddress): string {
   return family === "IPv4" ? formatIpv4(a) : formatIpv6(a, b, c, d)
 }
 
-function addresses({ destination, source }: ProxyEnds): number[] {
-  return [...words(source), ...words(destination), ...be16(source.port), ...be16(destination.port)]
+// What follows writes from `at` on, and gives where it ended.
+
+function addresses(at: number, { destination, source }: ProxyEnds): number {
+  const end = words(words(at, source), destination)
+  view.setUint16(end, source.port)
+  view.setUint16(end + 2, destination.port)
+  return end + 4
 }
 
-function words({ a, b, c, d, family }: ProxyAddress): number[] {
-  return (family === "IPv4" ? [a] : [a, b, c, d]).flatMap(be32)
+function words(at: number, { a, b, c, d, family }: ProxyAddress): number {
+  view.setUint32(at, a)
+  if (family === "IPv4") return at + 4
+  view.setUint32(at + 4, b)
+  view.setUint32(at + 8, c)
+  view.setUint32(at + 12, d)
+  return at + 16
 }
 
-function factBytes({ alpn, authority, ssl, uniqueId }: ProxyOutFacts): number[] {
-  return [
-    ...(alpn === undefined ? [] : tlv(TLV.alpn, ascii(alpn))),
-    ...name(TLV.authority, authority),
-    ...(uniqueId === undefined ? [] : tlv(TLV.uniqueId, ascii(uniqueId))),
-    ...(ssl === undefined ? [] : tlv(TLV.ssl, sslBytes(ssl))),
-  ]
+function values(from: number, { alpn, authority, ssl, uniqueId }: ProxyOutFacts): number {
+  let at = from
+  if (alpn !== undefined) at = ascii(at, TLV.alpn, alpn)
+  at = name(at, TLV.authority, authority)
+  if (uniqueId !== undefined) at = ascii(at, TLV.uniqueId, uniqueId)
+  return ssl === undefined ? at : secured(at, ssl)
 }
 
-function sslBytes({ certificate, cipher, commonName, verified, version }: ProxyOutSsl): number[] {
-  const given = {
-    none: 0,
-    connection: CLIENT.certificateOnConnection | CLIENT.certificateInSession,
-    session: CLIENT.certificateInSession,
-  }[certificate]
-  return [
-    CLIENT.ssl | given,
-    ...be32(verified ? 0 : UNVERIFIED),
-    ...tlv(TLV.sslVersion, ascii(version)),
-    ...name(TLV.sslCommonName, commonName),
-    ...tlv(TLV.sslCipher, ascii(cipher)),
-  ]
+function secured(from: number, { certificate, cipher, commonName, verified, version }: ProxyOutSsl): number {
+  scratch[from + TLV_HEADER] = CLIENT.ssl | GIVEN[certificate]
+  view.setUint32(from + TLV_HEADER + 1, verified ? 0 : UNVERIFIED)
+  let at = ascii(from + TLV_HEADER + 5, TLV.sslVersion, version)
+  at = name(at, TLV.sslCommonName, commonName)
+  return headed(from, TLV.ssl, ascii(at, TLV.sslCipher, cipher))
 }
 
-function name(type: number, characters: string | undefined): number[] {
-  const value = characters === undefined ? [] : utf8(characters)
-  return value.length === 0 || value.length > LONGEST_NAME ? [] : tlv(type, value)
+const GIVEN = {
+  none: 0,
+  connection: CLIENT.certificateOnConnection | CLIENT.certificateInSession,
+  session: CLIENT.certificateInSession,
+} as const
+
+/** A value in one character per byte. */
+function ascii(at: number, type: number, characters: string): number {
+  return headed(at, type, latin1(at + TLV_HEADER, characters.slice(0, LONGEST_TEXT)))
 }
 
-function tlv(type: number, value: readonly number[]): number[] {
-  return [type, ...be16(value.length), ...value]
+/** A value in UTF-8. */
+function name(at: number, type: number, characters: string | undefined): number {
+  if (characters === undefined || characters.length === 0 || characters.length > LONGEST_NAME) return at
+  const room = scratch.subarray(at + TLV_HEADER, at + TLV_HEADER + LONGEST_NAME)
+  const { read, written } = encoder.encodeInto(characters, room)
+  return read < characters.length ? at : headed(at, type, at + TLV_HEADER + written)
 }
 
-function be16(value: number): number[] {
-  return [(value >> 8) & 255, value & 255]
+function headed(at: number, type: number, end: number): number {
+  scratch[at] = type
+  view.setUint16(at + 1, end - at - TLV_HEADER)
+  return end
 }
 
-function be32(value: number): number[] {
-  return [...be16(value >>> 16), ...be16(value & 0xffff)]
-}
-
-function ascii(characters: string): number[] {
-  return Array.from(characters, (character) => character.charCodeAt(0) & 255)
-}
-
-function utf8(characters: string): number[] {
-  return [...encoder.encode(characters)]
+function latin1(at: number, characters: string): number {
+  for (let i = 0; i < characters.length; i++) scratch[at + i] = characters.charCodeAt(i)
+  return at + characters.length
 }

@@ -630,6 +630,19 @@ describe("before TLS", () => {
     expect([event.close.reason, event.conn.client_ip]).toEqual(["preread-timeout", "203.0.113.9"])
   })
 
+  test("a PostgreSQL client's request for TLS may come in the same piece, and nothing behind that", async () => {
+    const request = fromHex("0000000804d2162f")
+    using gate = believing(sni, { url: "postgres://127.0.0.1:0" })
+    using client = await connect(gate.port, { first: joined(binary(), request) })
+    expect(text(await client.atLeast(1))).toBe("S")
+    await client.write(hello({ sni: "a.example" }))
+    expect(await client.text()).toBe("Sa.example for 203.0.113.9")
+    client.end()
+    await client.closes()
+    await hears(gate.port, joined(line(), request, hello({ sni: "a.example" })))
+    expect(await endOf(gate, 1)).toBe("hello-invalid by gateway")
+  })
+
   test("what follows the header and is no hello is refused as that", async () => {
     using gate = believing(sni, { url })
     await hears(gate.port, joined(line(), ascii("GET / HTTP/1.1\r\n\r\n")), true)

@@ -89,8 +89,16 @@ describe("version 2", () => {
     expect(told.ssl).toMatchObject({ ...expected, commonName: undefined })
   })
 
-  test("a name that is too long, or empty, is left out", () => {
-    const long = "x".repeat(1025)
+  test("the longest values have room", () => {
+    const [longest, longer] = ["x".repeat(255), "é".repeat(512)]
+    const most = { ...ssl, version: longest, cipher: longest, commonName: longer }
+    const facts = { alpn: longest, authority: "x".repeat(1024), uniqueId: "y".repeat(128), ssl: most }
+    const { tlvs } = read(proxyBinary({ source: at("::1", 1), destination: at("::2", 2) }, facts))
+    expect(tlvs).toMatchObject({ alpn: longest, authority: facts.authority, uniqueId: facts.uniqueId })
+    expect(tlvs.ssl).toMatchObject({ version: longest, cipher: longest, commonName: longer })
+  })
+
+  test.each(["x".repeat(1025), "é".repeat(513)])("a name that is too long, or empty, is left out", (long) => {
     const { tlvs } = read(proxyBinary(undefined, { authority: long, ssl: { ...ssl, commonName: long } }))
     expect([tlvs.authority, tlvs.ssl?.commonName, tlvs.ssl?.version]).toEqual([undefined, undefined, "TLSv1.3"])
     expect(read(proxyBinary(undefined, { authority: "" })).tlvs.authority).toBeUndefined()
