@@ -8,6 +8,10 @@ import { IDLE_TIMEOUT } from "./relay.ts"
 
 const encoder = new TextEncoder()
 
+/** 256 Ki characters: longer texts are encoded in pieces of 64 Ki, so that a client that reads slowly holds no more. */
+const LONG = 262_144
+const PIECE = 65_536
+
 /** The last text and its bytes: clients that get the same answer share one copy of it, however slowly they read. */
 let last: { readonly text: string; readonly bytes: Uint8Array } | undefined
 
@@ -32,10 +36,24 @@ function startAnswer(connection: Connection, decision: Respond): void {
   connection.schedule(IDLE_TIMEOUT)
   client.resume()
   const { body } = decision
-  if (typeof body === "string" || body instanceof Uint8Array) {
+  if (typeof body === "string" && body.length > LONG) void writeParts(connection, pieces(body))
+  else if (typeof body === "string" || body instanceof Uint8Array) {
     client.send(typeof body === "string" ? encoded(body) : body)
     if (client.queued === 0) answered(connection)
   } else void writeParts(connection, body)
+}
+
+function* pieces(text: string): Generator<string> {
+  for (let at = 0; at < text.length;) {
+    // Both halves of a character that has two stay together.
+    const end = at + PIECE + (isHighHalf(text.charCodeAt(at + PIECE - 1)) ? 1 : 0)
+    yield text.slice(at, end)
+    at = end
+  }
+}
+
+function isHighHalf(code: number): boolean {
+  return code >= 0xd800 && code <= 0xdbff
 }
 
 /** The client takes bytes again. */

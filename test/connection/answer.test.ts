@@ -1,6 +1,6 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test"
 import { respond } from "../../src/policy/decision.ts"
-import { gateway } from "../helper/data-path.ts"
+import { gateway, type TestGateway } from "../helper/data-path.ts"
 import { eventually } from "../helper/eventually.ts"
 import { RawClient } from "../helper/raw.ts"
 import { connect } from "../helper/wire.ts"
@@ -10,6 +10,9 @@ setDefaultTimeout(60_000)
 
 const sha1 = (bytes: Uint8Array) => new Bun.CryptoHasher("sha1").update(bytes).digest("hex")
 const big = Buffer.alloc(20_000_000, "0123456789abcdefghijklmnopqrstuvwxyz")
+
+/** Bytes that the kernel has yet to take, over all clients. */
+const queued = ({ path }: TestGateway) => Array.from(path.live).reduce((sum, { client }) => sum + client.queued, 0)
 
 describe("an answer", () => {
   test("is written completely, then FIN", async () => {
@@ -40,6 +43,22 @@ describe("an answer", () => {
     expect(await client.readAll()).toEqual({ bytes: big.length, hash: sha1(big), end: "FIN" })
     client.shutdown()
     expect((await gate.ended(1))[0]!.conn.bytes_out).toBe(big.length)
+  })
+
+  test("that is a long text arrives whole, also with characters of two halves, and is held by no slow reader", async () => {
+    const texts = ["", "x", "xy"].map((start) => start + "a\u{1f600}b\u00e9".repeat(1_000_000))
+    let nth = 0
+    using gate = gateway(() => respond(texts[nth++]!))
+    for (const text of texts) {
+      using client = await RawClient.connect(gate.port, 65_536)
+      await eventually(() => queued(gate) > 0)
+      // 64 Ki characters.
+      expect(queued(gate)).toBeLessThan(3 * 65_536)
+      const bytes = Buffer.from(text)
+      expect(await client.readAll()).toEqual({ bytes: bytes.length, hash: sha1(bytes), end: "FIN" })
+      client.shutdown()
+      await gate.ended(nth)
+    }
   })
 
   test("arrives whole, and without a reset before its end, at a client that keeps sending", async () => {
