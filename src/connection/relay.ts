@@ -12,8 +12,12 @@ import { throttleFor, type Throttle } from "./throttle.ts"
 export const IDLE_TIMEOUT = 300_000
 /** 5 seconds: how long data may take to leave before a reset follows it. */
 const RESET_DEADLINE = 5000
-/** How often the send queue of a side that is about to be reset is looked at. */
+/**
+ * When the send queue of a side that is about to be reset is looked at: after 10 ms, then after twice as long each time
+ * up to 320, because thousands of sides may not be reading at one time.
+ */
 const RESET_POLL = 10
+const LONGEST_RESET_POLL = 320
 
 /** Both sockets stand: what was read ahead goes first, then each side's bytes go to the other. */
 export function startRelay(connection: Connection, upstream: Side): void {
@@ -138,7 +142,7 @@ export function upstreamEnded(connection: Connection): void {
 }
 
 /** Nothing has gone either way, not even a FIN to the upstream: another target can do as well. */
-function unused(connection: Connection): boolean {
+export function unused(connection: Connection): boolean {
   const { received, written, shut } = connection.upstream!
   return received === 0 && written === 0 && !shut
 }
@@ -198,13 +202,13 @@ function passReset(connection: Connection, side: Side, isClient: boolean): void 
   resetWhenDelivered(connection)
 }
 
-function resetWhenDelivered(connection: Connection): void {
+function resetWhenDelivered(connection: Connection, poll = RESET_POLL): void {
   if (connection.state !== State.resetting) return
   const { client, upstream } = connection
   const other = client.closed ? upstream! : client
   if (other.queued > 0 && !other.closed) return
   if (!other.closed && !other.delivered()) {
-    setTimeout(resetWhenDelivered, RESET_POLL, connection)
+    setTimeout(resetWhenDelivered, poll, connection, Math.min(2 * poll, LONGEST_RESET_POLL))
     return
   }
   other.reset()

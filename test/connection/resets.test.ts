@@ -1,4 +1,4 @@
-import { describe, expect, setDefaultTimeout, test } from "bun:test"
+import { describe, expect, setDefaultTimeout, spyOn, test } from "bun:test"
 import { route } from "../../src/policy/decision.ts"
 import { State } from "../../src/connection/connection.ts"
 import { gateway } from "../helper/data-path.ts"
@@ -102,12 +102,15 @@ describe("a reset is passed on", () => {
     await up.connection()
     const [connection] = gate.path.live
     await eventually(() => connection!.client.paused)
+    const looks = spyOn(connection!.upstream!, "delivered")
     client.reset()
     const started = performance.now()
     expect(await writing).toBe("cut")
     expect((await gate.ended(1))[0]!.close).toEqual({ reason: "client-reset", by: "client" })
     expect(performance.now() - started).toBeGreaterThan(4900)
     expect(performance.now() - started).toBeLessThan(6000)
+    // Thousands of them are looked at, and nothing else would be done.
+    expect(looks.mock.calls.length).toBeLessThan(25)
   })
 
   test("while the client's own bytes are in the gateway, these are dropped and the reset is seen", async () => {
