@@ -85,7 +85,8 @@ export class Side {
   /** Gives back what the socket has not taken. */
   takeBack(): Uint8Array[] {
     const queue = this.queue ?? []
-    this.drop()
+    this.queue = undefined
+    this.queued = 0
     return queue
   }
 
@@ -150,6 +151,7 @@ export class Side {
   }
 
   private drop(): void {
+    for (const chunk of this.queue ?? []) this.letGo(chunk)
     this.queue = undefined
     this.queued = 0
   }
