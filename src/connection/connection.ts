@@ -16,6 +16,7 @@ import type { Deciding } from "./decide.ts"
 import type { Dial } from "./dial.ts"
 import { Preread, type PrereadHost } from "./preread.ts"
 import type { RouteSettings } from "./route-settings.ts"
+import { count } from "./share.ts"
 import { Side } from "./side.ts"
 import type { Termination } from "./terminate.ts"
 import type { Throttle } from "./throttle.ts"
@@ -198,7 +199,11 @@ export class Connection implements Timed, PrereadHost {
     if (this.state === State.closed) return
     const wasDeciding = this.deciding
     this.deciding = undefined
-    if (this.state === State.delayed) this.path.delayed--
+    if (this.state === State.delayed) count(this, "delayed", -1)
+    else if (this.state === State.lingering) {
+      this.path.lingering.delete(this)
+      this.listener.lingering.delete(this)
+    }
     this.state = State.closed
     this.path.wheel.remove(this)
     this.dial?.over()

@@ -13,6 +13,8 @@ import type { Listener } from "./listener.ts"
 import type { Handlers } from "./bun-socket.ts"
 import type { Side } from "./side.ts"
 import type { Pools } from "../upstream/pools.ts"
+import { Lingering } from "./lingering.ts"
+import type { Waiting } from "./share.ts"
 import { Wheel } from "./wheel.ts"
 
 export interface Settings {
@@ -89,7 +91,10 @@ export function connectionCap(descriptors: number, listeningSockets = 0): number
   return Math.max(1, Math.floor((descriptors - taken) / 2))
 }
 
-export class DataPath {
+/** Accepting goes on at 95 % of a cap, so that it does not flap at each close. */
+export const RESUME_SHARE = 0.95
+
+export class DataPath implements Waiting {
   readonly stages: Stages
   readonly settings: Settings
   readonly exits: Exits
@@ -101,6 +106,9 @@ export class DataPath {
   listeningSockets = 0
   /** Clients that are being held by a `delay`. */
   delayed = 0
+  /** Clients that have begun a TLS handshake and not ended it. */
+  shaking = 0
+  readonly lingering = new Lingering()
   /** Attempts that run beside another attempt of the same connection. */
   sideAttempts = 0
   /** Called when the number of live connections has gone down. */
@@ -120,6 +128,11 @@ export class DataPath {
   get cap(): number {
     const { maxConnections, descriptors } = this.settings
     return Math.min(maxConnections, connectionCap(descriptors, this.listeningSockets))
+  }
+
+  /** Whether there is little room, or none: more connections than accepting goes on with after a pause. */
+  get crowded(): boolean {
+    return this.live.size > this.cap * RESUME_SHARE
   }
 
   /** Ends what would only hold up a shutdown: clients that are held or linger. */

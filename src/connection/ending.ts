@@ -5,6 +5,7 @@ import type { Deny } from "../policy/decision.ts"
 import { farewell } from "./farewell.ts"
 import { inBand } from "./in-band.ts"
 import { State, type ClosedBy, type Connection } from "./connection.ts"
+import { count, isTaken } from "./share.ts"
 
 /** A lingering client has 5 s to send something or its FIN. */
 const LINGER_SILENCE = 5000
@@ -15,8 +16,6 @@ const STRANGER_SILENCE = 1000
 const STRANGER_TIME = 3000
 /** 1 MiB: the most that is read only to be thrown away. */
 const LINGER_BYTES = 1_048_576
-/** A quarter of the connections: clients that are held must not keep the others out. */
-const DELAYED_SHARE = 4
 
 /**
  * Closes a connection that gets no upstream and no answer: what its protocol has for that (an alert, an error), FIN, then
@@ -62,11 +61,9 @@ function denyAfter(connection: Connection, { delay, reset }: Deny, last: Uint8Ar
 
 /** Goes on after a delay; at once when there is none, when the client has sent its FIN, or when too many are held already. */
 export function hold(connection: Connection, milliseconds: number, then: () => void): void {
-  const { path, client } = connection
-  if (milliseconds === 0 || client.ended || path.delayed >= Math.ceil(path.settings.maxConnections / DELAYED_SHARE)) {
-    return then()
-  }
-  path.delayed++
+  const { client } = connection
+  if (milliseconds === 0 || client.ended || isTaken(connection, "delayed")) return then()
+  count(connection, "delayed", 1)
   connection.state = State.delayed
   connection.afterDelay = then
   connection.preread?.drain()
@@ -77,7 +74,7 @@ export function hold(connection: Connection, milliseconds: number, then: () => v
 
 /** The delay is over. */
 export function proceed(connection: Connection): void {
-  connection.path.delayed--
+  count(connection, "delayed", -1)
   connection.state = State.deciding
   connection.afterDelay!()
 }
@@ -92,10 +89,10 @@ export function releaseHeld(connection: Connection): void {
 
 /**
  * Sends our FIN and reads on until the client's, within bounds: those of strangers whose first bytes were no good, if
- * nobody has been asked about the connection.
+ * nobody has been asked about the connection. Those that linger make room for each other, and for whoever comes.
  */
 export function linger(connection: Connection): void {
-  const { client, path } = connection
+  const { client, listener, path } = connection
   // Its FIN has been read, so nothing of it is unread: closing sends our FIN and no RST.
   if (client.ended) return connection.finish(connection.closeReason!, connection.closedBy)
   connection.state = State.lingering
@@ -108,6 +105,19 @@ export function linger(connection: Connection): void {
   connection.schedule(silence)
   client.shutdown()
   client.resume()
+  path.lingering.add(connection)
+  listener.lingering.add(connection)
+  if (path.crowded) {
+    if (!path.lingering.letGo(connection)) hurry(connection)
+  } else if (listener.crowded && !listener.lingering.letGo(connection)) hurry(connection)
+}
+
+/** There is no room, and nobody else to make it: it ends as soon as what it was sent has arrived. */
+function hurry(connection: Connection): void {
+  const { client, path } = connection
+  if (client.delivered()) return connection.finish(connection.closeReason!, connection.closedBy)
+  connection.until = path.wheel.now + connection.idle
+  lingered(connection, LINGER_BYTES + 1)
 }
 
 /** Bytes of a client that nobody reads any more. */

@@ -26,19 +26,25 @@ import {
   type Socket,
 } from "./bun-socket.ts"
 import { Connection } from "./connection.ts"
-import type { DataPath } from "./data-path.ts"
+import { RESUME_SHARE, type DataPath } from "./data-path.ts"
 import { begin } from "./hello.ts"
+import { Lingering } from "./lingering.ts"
 import { admit } from "./listener-limits.ts"
+import type { Waiting } from "./share.ts"
 import { clientHandlers } from "./sockets.ts"
 import { ipOf } from "./socket-address.ts"
 
 /** One listener over all snapshots that name it. */
-export class Listener {
+export class Listener implements Waiting {
   readonly identity: string
   plan: ListenerPlan
   socket: ListeningSocket | undefined = undefined
   /** Live connections. */
   active = 0
+  /** Of these: clients that are being held by a `delay`, and those that have begun a TLS handshake and not ended it. */
+  delayed = 0
+  shaking = 0
+  readonly lingering = new Lingering()
   /** Why it is not bound. */
   error: string | undefined = undefined
 
@@ -49,6 +55,11 @@ export class Listener {
 
   get full(): boolean {
     return this.plan.maxConnections !== undefined && this.active >= this.plan.maxConnections
+  }
+
+  /** As that of the gateway. */
+  get crowded(): boolean {
+    return this.plan.maxConnections !== undefined && this.active > this.plan.maxConnections * RESUME_SHARE
   }
 }
 
@@ -183,7 +194,7 @@ function open(socket: Socket): void {
   const local = listening.localOf(socket)
   const listener = listening.choose(local)
   if (listener === undefined) return turnAway(socket)
-  if (listener.full) {
+  if (listener.full && !listener.lingering.letGo()) {
     // Only where the socket is shared: a socket of its own is paused instead, and clients wait.
     path.exits.refused(listener.plan, "limit-reached")
     return turnAway(socket)

@@ -16,8 +16,6 @@ const GRACE = 1000
 /** A listener that cannot be bound is tried again after 1, 2, 4, ... 30 s. */
 const FIRST_RETRY = 1000
 const LONGEST_RETRY = 30_000
-/** Accepting goes on at 95 % of a cap, so that it does not flap at each close. */
-const RESUME_SHARE = 0.95
 /** How long the addresses of this machine are believed. */
 const INTERFACES_FRESH = 10_000
 
@@ -261,22 +259,24 @@ export class Listeners {
   }
 
   private accepted(listener: Listener): void {
-    if (this.path.live.size >= this.path.cap) {
+    const { cap, live } = this.path
+    // Whoever only lingers makes room.
+    if (live.size >= cap && !this.path.lingering.letGo()) {
       this.full = true
       for (const socket of this.sockets.values()) socket.pause()
-    } else if (listener.full && listener.socket?.single === true) listener.socket.pause()
+    } else if (listener.full && listener.socket?.single === true && !listener.lingering.letGo()) listener.socket.pause()
   }
 
   private ended(listener: Listener): void {
     if (this.full) {
-      if (this.path.live.size > this.path.cap * RESUME_SHARE) return
+      if (this.path.crowded) return
       this.full = false
       for (const [key, socket] of this.sockets) if (!this.leaving.has(key)) this.serve(socket)
       return
     }
-    const { socket, plan } = listener
+    const { socket } = listener
     if (socket?.paused !== true || this.leaving.has(listener.identity)) return
-    if (plan.maxConnections === undefined || listener.active <= plan.maxConnections * RESUME_SHARE) this.serve(socket)
+    if (!listener.crowded) this.serve(socket)
   }
 }
 

@@ -18,12 +18,15 @@ import { alpnWire, POSTGRES_ALPN } from "./alpn.ts"
 import { startTls, tlsFacts, type Socket, type TlsFacts } from "./bun-socket.ts"
 import type { Connection } from "./connection.ts"
 import { linger } from "./ending.ts"
+import { count, isTaken } from "./share.ts"
 import type { Side } from "./side.ts"
 import { ipOf } from "./socket-address.ts"
 import { tlsError } from "../policy/tls-error.ts"
 
 /** 60 seconds for the handshake once the hello is there: a person may have to type the PIN of a smart card. */
 const HANDSHAKE_DEADLINE = 60_000
+/** 5 seconds where a quarter of the connections shake hands already: two round trips, and a key that nobody has to unlock. */
+const CROWDED_DEADLINE = 5000
 
 /** What a handshake gave, read while the socket was there for certain. */
 interface Handshake {
@@ -45,7 +48,7 @@ export class Termination {
   /** Why there will be no result. */
   failure: unknown = undefined
   private readonly handshake = Promise.withResolvers<Handshake>()
-  private readonly deadline: number
+  private deadline: number
   private due = Number.POSITIVE_INFINITY
 
   constructor(connection: Connection, wanted: Wanted) {
@@ -100,6 +103,8 @@ export class Termination {
     client.written = 0
     this.begun = true
     this.shaking = true
+    if (isTaken(connection, "shaking")) this.deadline = Math.min(this.deadline, CROWDED_DEADLINE)
+    count(connection, "shaking", 1)
     connection.waiting(true)
     this.due = connection.wake(this.deadline)
     startTls(
@@ -199,11 +204,13 @@ export class Termination {
   lost(why: string): void {
     if (!this.shaking) return
     this.shaking = false
+    count(this.connection, "shaking", -1)
     this.handshake.reject(new HandshakeFailed(why))
   }
 
   private ended(): void {
     this.shaking = false
+    count(this.connection, "shaking", -1)
     this.connection.waiting(false)
   }
 

@@ -95,6 +95,42 @@ describe("a denied client", () => {
     for (const each of held) each[Symbol.dispose]()
   })
 
+  test("is not held when a quarter of those of its listener are", async () => {
+    using gate = gateway([
+      {
+        listen: { url: "tcp://127.0.0.1:0", maxConnections: 8 },
+        on_tcp_connect: () => deny("", { delay: "1 minute" }),
+      },
+      { listen: "tcp://127.0.0.2:0", on_tcp_connect: () => deny("", { delay: "1 minute" }) },
+    ])
+    const held = await Promise.all([0, 1].map(() => connect(gate.port)))
+    await eventually(() => gate.path.delayed === 2)
+    using client = await connect(gate.port)
+    expect(await client.stops()).toBe("FIN")
+    const port = Number(gate.listeners.status()[1]!.address!.split(":").at(-1))
+    using other = await connect({ hostname: "127.0.0.2", port })
+    await eventually(() => gate.path.delayed === 3)
+    held[0]!.reset()
+    await eventually(() => gate.path.delayed === 2)
+    using next = await connect(gate.port)
+    await eventually(() => gate.path.delayed === 3)
+    expect([held[1]!.ended, other.ended, next.ended]).toEqual([false, false, false])
+    held[1]!.reset()
+  })
+
+  test("is never held on the last place of its listener", async () => {
+    using gate = gateway([
+      {
+        listen: { url: "tcp://127.0.0.1:0", maxConnections: 1 },
+        on_tcp_connect: () => deny("", { delay: "1 minute" }),
+      },
+    ])
+    for (let i = 0; i < 2; i++) {
+      using client = await connect(gate.port)
+      expect(await client.stops()).toBe("FIN")
+    }
+  })
+
   test("that lingers and sends more than 1 MiB is reset", async () => {
     using gate = gateway(() => deny())
     using client = await connect(gate.port)
