@@ -15,7 +15,7 @@ import type { Snapshot } from "./config/snapshot.ts"
 import { watch } from "./config/watch.ts"
 import { openGeo } from "./geo.ts"
 import type { DataPath, Outcome, Settings } from "./connection/data-path.ts"
-import { closeMember } from "./connection/close-member.ts"
+import { leaveMember } from "./connection/leave-member.ts"
 import { refusal } from "./connection/dial.ts"
 import { Listeners } from "./connection/listeners.ts"
 import { Resolver } from "./upstream/resolve.ts"
@@ -147,7 +147,7 @@ export const gateway = (
           refusal: (ip, port) => refusal(path, ip, port),
         }),
       follow: (source, exits) => follow(source, { ...exits, dns }),
-      close: (member, why) => closeMember(path, member, "upstream-closed", why),
+      leave: (member, who, why) => leaveMember(path, member, who, why),
     })
     const path = makeDataPath(options.settings, {
       closed: events.wanted ? (summary) => events.closed(summary) : undefined,

@@ -32,6 +32,11 @@ export class RetryBudget {
     return this.saved >= 1
   }
 
+  /** Half of what there is: for retries that can wait. */
+  get spare(): number {
+    return Math.floor(this.saved / 2)
+  }
+
   /** Spends one. */
   spend(): void {
     this.saved--

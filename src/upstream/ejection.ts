@@ -31,13 +31,18 @@ export interface Share {
   readonly total: number
 }
 
+/** How many of so many may be out at one time. */
+export function mostEjected(options: Options | undefined, total: number): number {
+  return options === undefined ? 0 : Math.floor(total * options.ejectAtMost)
+}
+
 /** A connection to a member that is not out has failed. Returns until when it is out by that; 0 when it is not. */
 export function blame(streak: Streak, options: Options, { ejected, total }: Share, now: number): number {
   streak.failures++
   // Who has just come back is on probation: one failure is enough.
   const onProbation = streak.ejections > 0 && now - streak.back <= timeOut(streak.ejections, options)
   if (streak.failures < options.failures && !onProbation) return 0
-  if (ejected + 1 > Math.floor(total * options.ejectAtMost)) return 0
+  if (ejected >= mostEjected(options, total)) return 0
   streak.failures = 0
   streak.ejections++
   streak.back = now + timeOut(streak.ejections, options)

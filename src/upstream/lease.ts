@@ -3,6 +3,7 @@
 import { WAIT, type Attempts } from "./attempts.ts"
 import type { Member } from "./member.ts"
 import type { Pool } from "./pool.ts"
+import { whyNone } from "./status.ts"
 import type { Target } from "../policy/target.ts"
 
 const NOBODY: readonly Member[] = []
@@ -75,7 +76,7 @@ export class Lease implements Attempts {
   }
 
   private none(why: string | undefined): undefined {
-    if (this.made === 0) this.problem = this.pool.whyNone(why)
+    if (this.made === 0) this.problem = whyNone(this.pool, why)
     return undefined
   }
 

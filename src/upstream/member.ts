@@ -63,6 +63,12 @@ export class Member {
     this.maxConnections = facts.maxConnections
   }
 
+  /** Its breaker has other options from now on, or none. */
+  dropBreaker(): void {
+    this.breaker = undefined
+    this.trying = false
+  }
+
   /** Whether it takes one more connection. */
   get hasRoom(): boolean {
     return this.active < this.maxConnections && !this.trying

@@ -9,17 +9,27 @@ import { balancerFor } from "./balance/index.ts"
 import { FAILED, forget, measured } from "./balance/latency.ts"
 import { Breaker } from "./breaker.ts"
 import { RetryBudget } from "./budget.ts"
-import { blame, forgive } from "./ejection.ts"
+import { blame, forgive, mostEjected } from "./ejection.ts"
 import { Lease } from "./lease.ts"
 import { Member, type MemberFacts } from "./member.ts"
+import { Waiting } from "./waiting.ts"
 
 /** What happens to a member, for the log and the events. */
 export type MemberChange = "down" | "up" | "ejected" | "returned" | "breaker-open" | "breaker-closed"
 
+/**
+ * Which of the connections to a member are to go elsewhere. `attempts`: those that only try to reach it. `unheard`: also
+ * those that have neither heard from it nor said anything to it. `all`: what cannot go elsewhere is closed.
+ */
+export type Leaving = "attempts" | "unheard" | "all"
+
+/** An hour: timers of more than 24 days fire at once. */
+const LONGEST_TIMER = 3_600_000
+
 export interface PoolExits {
   readonly changed: (pool: Pool, member: Member, change: MemberChange) => void
-  /** Its connections are to be closed. */
-  readonly close: (member: Member) => void
+  /** It is not to be waited for any longer. */
+  readonly leave: (member: Member, who: Leaving) => void
   /** There are other members than before: whoever follows them is to look again. */
   readonly members: (pool: Pool) => void
 }
@@ -36,17 +46,26 @@ export class Pool implements PoolFacts {
   spec: PoolSpec
   /** By id, in the order as written. */
   members: ReadonlyMap<string, Member> = new Map()
+  /** Gone, with connections that go on: one that comes back meanwhile is still known. */
+  private readonly draining = new Map<string, Member>()
   retries = 0
   private readonly exits: PoolExits
   /** What the DNS says of the targets that follow it; `undefined` until it has said anything. */
   private readonly records = new Map<string, readonly MemberFacts[] | undefined>()
   private readonly balancers = new Map<number, Balancer>()
   private groups: readonly Group[] = []
-  private readonly waiting = new Set<Lease>()
-  private serving = false
+  private readonly waiting = new Waiting()
   private readonly budget: RetryBudget
   private readonly request: { hash: number; now: number; tried: readonly Member[] }
   private timer: Timer | undefined = undefined
+  private readonly grant = (lease: Lease): boolean => {
+    const found = this.pick(lease)
+    if (found === WAIT) return false
+    this.leave(lease)
+    lease.grant(found)
+    return true
+  }
+  private closed = false
 
   constructor(spec: PoolSpec, exits: PoolExits) {
     this.name = spec.name
@@ -85,7 +104,8 @@ export class Pool implements PoolFacts {
     for (const url of this.records.keys()) {
       if (!spec.targets.some((target) => target.url === url)) this.records.delete(url)
     }
-    if (breaker !== spec.breaker) for (const member of this.members.values()) member.breaker = undefined
+    if (breaker !== spec.breaker)
+      for (const member of [...this.members.values(), ...this.draining.values()]) member.dropBreaker()
     this.renew()
   }
 
@@ -127,6 +147,11 @@ export class Pool implements PoolFacts {
     return this.budget.has(performance.now())
   }
 
+  /** Retries that can be had without taking them all from those who will need one. */
+  get spareRetries(): number {
+    return this.budget.spare
+  }
+
   retried(): void {
     this.retries++
     this.budget.spend()
@@ -134,7 +159,7 @@ export class Pool implements PoolFacts {
 
   /** Lets the lease wait for a place. Returns whether there is room to wait. */
   enqueue(lease: Lease): boolean {
-    if (this.waiting.size >= this.spec.queue.size) return false
+    if (this.queued >= this.spec.queue.size) return false
     this.waiting.add(lease)
     return true
   }
@@ -152,16 +177,19 @@ export class Pool implements PoolFacts {
   /** A connection to it is over. */
   freed(member: Member, judged: boolean): void {
     member.active--
+    if (member.removed && member.active === 0) this.draining.delete(member.id)
     // The attempt that was to show whether it is better has shown nothing: another one may.
     if (!judged) member.trying = false
-    if (this.waiting.size > 0) this.serve()
+    this.serve()
   }
 
   /** An attempt has connected, after so long. */
   measured(member: Member, milliseconds: number): void {
-    // It is better as far as that: others may try as well.
-    member.trying = false
     measured(member, milliseconds, performance.now())
+    // It is better as far as that: others may try as well.
+    if (!member.trying) return
+    member.trying = false
+    this.serve()
   }
 
   /** What a connection says of a member. */
@@ -171,11 +199,12 @@ export class Pool implements PoolFacts {
       member.failures++
       measured(member, FAILED, now)
     }
+    const wasTrying = member.trying
     member.trying = false
     if (member.breaker?.record(failed, now) === true) {
       this.exits.changed(this, member, failed ? "breaker-open" : "breaker-closed")
       this.rebuild()
-    }
+    } else if (wasTrying) this.serve()
     const { passive } = this.spec
     if (passive === undefined || member.removed) return
     if (!failed) return forgive(member.streak, passive, now)
@@ -186,6 +215,8 @@ export class Pool implements PoolFacts {
     member.ejectedUntil = until
     this.exits.changed(this, member, "ejected")
     this.rebuild()
+    // Not at once: who reports this failure is still on its way to the next member itself.
+    queueMicrotask(() => this.exits.leave(member, "attempts"))
   }
 
   /** What its checks say of a member: healthy without a problem. */
@@ -197,32 +228,17 @@ export class Pool implements PoolFacts {
     if (healthy) this.rise(member)
     this.rebuild()
     this.exits.changed(this, member, healthy ? "up" : "down")
-    if (!healthy && this.spec.closeOnUnhealthy) this.exits.close(member)
-  }
-
-  /** Why no member can be had. */
-  whyNone(why: string | undefined): string {
-    const members = [...this.members.values()]
-    const now = performance.now()
-    const counts = {
-      unhealthy: members.filter(({ healthy }) => !healthy).length,
-      ejected: members.filter(({ ejectedUntil }) => ejectedUntil > 0).length,
-      "with an open breaker": members.filter(({ breaker }) => breaker?.isOpen(now) === true).length,
-      "of weight 0": members.filter(({ weight }) => weight === 0).length,
-    }
-    const said = Object.entries(counts).flatMap(([name, count]) => (count > 0 ? [`${count} ${name}`] : []))
-    if (why !== undefined) said.unshift(why)
-    else if (members.length === 0) said.unshift("it has no targets now")
-    return `pool ${this.name}: no target can be used${said.length === 0 ? "" : `: ${said.join(", ")}`} (${members.length} in all)`
+    if (!healthy) this.exits.leave(member, this.spec.closeOnUnhealthy ? "all" : "unheard")
   }
 
   /** Nobody names it any more: whoever waits is told. */
   close(): void {
+    this.closed = true
     clearTimeout(this.timer)
     this.groups = []
     this.records.clear()
-    for (const lease of Array.from(this.waiting)) {
-      this.waiting.delete(lease)
+    for (const lease of this.waiting.all()) {
+      this.leave(lease)
       lease.grant(undefined)
     }
   }
@@ -235,22 +251,49 @@ export class Pool implements PoolFacts {
     return request
   }
 
-  /** Out by their failures, of all that could be used. */
+  /** Out by their failures, of all that could be used. Who fails its checks would be out in any case. */
   private share(): { ejected: number; total: number } {
     let ejected = 0
     let total = 0
-    for (const { ejectedUntil, weight } of this.members.values()) {
+    for (const { ejectedUntil, healthy, weight } of this.members.values()) {
       if (weight === 0) continue
       total++
-      if (ejectedUntil > 0) ejected++
+      if (healthy && ejectedUntil > 0) ejected++
     }
     return { ejected, total }
+  }
+
+  /**
+   * Those whose time is over; and when more are out than may be, because others have gone or pass their checks again, or
+   * the options are different, those who would be the next.
+   */
+  private returnDue(now: number): void {
+    const out = [...this.members.values()].filter(({ ejectedUntil }) => ejectedUntil > 0)
+    if (out.length === 0) return
+    for (const member of out) if (member.ejectedUntil <= now) this.return(member, now)
+    const { ejected, total } = this.share()
+    const surplus = ejected - mostEjected(this.spec.passive, total)
+    if (surplus <= 0) return
+    const counted = out.filter(({ ejectedUntil, healthy, weight }) => ejectedUntil > 0 && healthy && weight > 0)
+    counted.sort((a, b) => a.ejectedUntil - b.ejectedUntil)
+    for (const member of counted.slice(0, surplus)) this.return(member, now)
+  }
+
+  private return(member: Member, now: number): void {
+    member.ejectedUntil = 0
+    member.streak.back = now
+    this.rise(member)
+    this.exits.changed(this, member, "returned")
   }
 
   private renew(): void {
     const before = this.members
     this.members = this.merged(true)
-    for (const [id, member] of before) if (this.members.get(id) !== member) member.removed = true
+    for (const [id, member] of before) {
+      if (this.members.get(id) === member) continue
+      member.removed = true
+      if (member.active > 0) this.draining.set(id, member)
+    }
     this.rebuild()
     this.exits.members(this)
   }
@@ -259,12 +302,14 @@ export class Pool implements PoolFacts {
   private merged(rising: boolean): Map<string, Member> {
     const merged = new Map<string, Member>()
     for (const facts of this.spec.targets.flatMap((target) => this.factsOf(target))) {
-      const known = this.members.get(facts.id)
+      const known = this.members.get(facts.id) ?? this.draining.get(facts.id)
       if (known === undefined) {
         const member = new Member(facts)
         if (rising) this.rise(member)
         merged.set(facts.id, member)
       } else {
+        known.removed = false
+        this.draining.delete(known.id)
         known.name = facts.name
         known.target = facts.target
         known.weight = facts.weight
@@ -290,21 +335,25 @@ export class Pool implements PoolFacts {
 
   /** Who can be used has changed. */
   private rebuild(): void {
+    if (this.closed) return
     const now = performance.now()
     const { breaker, health, panicThreshold } = this.spec
     const weighted: Member[] = []
     let good = 0
+    // Nobody checks them any more.
+    if (health === undefined) for (const member of this.members.values()) member.healthy = true
+    this.returnDue(now)
     for (const member of this.members.values()) {
       if (breaker !== undefined) member.breaker ??= new Breaker(breaker)
-      // Nobody checks it any more.
-      if (health === undefined) member.healthy = true
       if (member.weight === 0) continue
       weighted.push(member)
       if (isGood(member, now)) good++
     }
     const panic = good < weighted.length * panicThreshold
     const groups: Group[] = []
-    for (const [priority, all] of Map.groupBy(weighted, (member) => member.priority)) {
+    const byPriority = Map.groupBy(weighted, (member) => member.priority)
+    for (const priority of this.balancers.keys()) if (!byPriority.has(priority)) this.balancers.delete(priority)
+    for (const [priority, all] of byPriority) {
       const usable = panic ? all : all.filter((member) => isGood(member, now))
       const balancer = this.balancerOf(priority)
       balancer.update(usable, all)
@@ -312,7 +361,7 @@ export class Pool implements PoolFacts {
     }
     this.groups = groups.sort((a, b) => a.priority - b.priority)
     this.wakeUp(now)
-    if (this.waiting.size > 0) this.serve()
+    this.serve()
   }
 
   private balancerOf(priority: number): Balancer {
@@ -324,7 +373,7 @@ export class Pool implements PoolFacts {
     return balancer
   }
 
-  /** Looks again when the first of those that are out comes back. */
+  /** Looks again when the time of the first of those that are out is over. */
   private wakeUp(now: number): void {
     clearTimeout(this.timer)
     let soonest = Number.POSITIVE_INFINITY
@@ -333,36 +382,13 @@ export class Pool implements PoolFacts {
       if (breaker?.isOpen(now) === true) soonest = Math.min(soonest, breaker.openUntil)
     }
     if (soonest === Number.POSITIVE_INFINITY) return
-    this.timer = setTimeout(() => this.comeBack(), Math.max(1, Math.ceil(soonest - now)))
+    this.timer = setTimeout(() => this.rebuild(), Math.min(LONGEST_TIMER, Math.max(1, Math.ceil(soonest - now))))
     this.timer.unref()
   }
 
-  private comeBack(): void {
-    const now = performance.now()
-    for (const member of this.members.values()) {
-      if (member.ejectedUntil === 0 || member.ejectedUntil > now) continue
-      member.ejectedUntil = 0
-      this.rise(member)
-      this.exits.changed(this, member, "returned")
-    }
-    this.rebuild()
-  }
-
-  /** Gives places to those who wait, first come first served. */
+  /** Somebody may have room now. */
   private serve(): void {
-    // What is granted may fail at once and come back here.
-    if (this.serving) return
-    this.serving = true
-    try {
-      for (const lease of this.waiting) {
-        const found = this.pick(lease)
-        if (found === WAIT) break
-        this.waiting.delete(lease)
-        lease.grant(found)
-      }
-    } finally {
-      this.serving = false
-    }
+    if (this.queued > 0) this.waiting.serve(this.grant)
   }
 }
 

@@ -1,4 +1,4 @@
-// A pool as people see it in `tidegate status`.
+// A pool as people see it, in `tidegate status` and in the events of connections that it has nothing for.
 import type { Member } from "./member.ts"
 import type { Pool } from "./pool.ts"
 
@@ -63,4 +63,23 @@ function stateOf(member: Member, now: number): TargetStatus["state"] {
   if (!member.healthy) return "down"
   if (member.ejectedUntil > 0) return "ejected"
   return member.breaker?.isOpen(now) === true ? "open" : "up"
+}
+
+/**
+ * Why no member can be had.
+ * @param why what is known besides
+ */
+export function whyNone({ members, name }: Pool, why: string | undefined): string {
+  const all = [...members.values()]
+  const now = performance.now()
+  const counts = {
+    unhealthy: all.filter(({ healthy }) => !healthy).length,
+    ejected: all.filter(({ ejectedUntil }) => ejectedUntil > 0).length,
+    "with an open breaker": all.filter(({ breaker }) => breaker?.isOpen(now) === true).length,
+    "of weight 0": all.filter(({ weight }) => weight === 0).length,
+  }
+  const said = Object.entries(counts).flatMap(([state, count]) => (count > 0 ? [`${count} ${state}`] : []))
+  if (why !== undefined) said.unshift(why)
+  else if (all.length === 0) said.unshift("it has no targets now")
+  return `pool ${name}: no target can be used${said.length === 0 ? "" : `: ${said.join(", ")}`} (${all.length} in all)`
 }

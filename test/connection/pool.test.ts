@@ -1,43 +1,52 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test"
 import { deny, respond, route } from "../../src/policy/decision.ts"
 import type { Decision, RouteOptions } from "../../src/policy/decision.ts"
+import { leaveMember, type Left } from "../../src/connection/leave-member.ts"
 import type { PoolSpec } from "../../src/policy/pool.ts"
 import { Pools } from "../../src/upstream/pools.ts"
 import { blackHole } from "../helper/black-hole.ts"
 import { gateway, type TestGateway } from "../helper/data-path.ts"
 import { eventually } from "../helper/eventually.ts"
-import { PASSIVE, poolSpec, targetSpec } from "../helper/pools.ts"
+import { NO_EXITS, PASSIVE, poolSpec, targetSpec, wayThrough } from "../helper/pools.ts"
 import { freePort } from "../helper/ports.ts"
 import { answers, echo, resetDelivered, stalls, upstream } from "../helper/upstream.ts"
-import { connect } from "../helper/wire.ts"
+import { connect, type Wire } from "../helper/wire.ts"
 
 // Waits for conditions: on a busy machine it is slow, not wrong.
 setDefaultTimeout(60_000)
 
 const refusing = () => `tcp://127.0.0.1:${freePort()}`
+const greets = async (wire: Wire) => {
+  await wire.write("hello")
+  wire.end()
+}
 const names = (text: string) => answers(() => text)
 
 interface Pooled extends Disposable {
   readonly gate: TestGateway
   readonly pools: Pools
   readonly changes: string[]
+  /** What became of connections to targets that failed. */
+  readonly left: Left[]
 }
 
 /** A gateway that routes every connection to the pool `db`. */
 function pooled(spec: PoolSpec, options?: RouteOptions, otherwise?: ReturnType<typeof deny>): Pooled {
   const changes: string[] = []
-  const pools = new Pools({
+  const left: Left[] = []
+  const pools: Pools = new Pools({
     changed: (_, member, change) => changes.push(`${change} ${member.id}`),
-    close: () => undefined,
+    leave: (member, who) => left.push(leaveMember(gate.path, member, who, "it fails")),
     members: () => undefined,
   })
   pools.apply(new Map([["db", spec]]))
   const built = options === undefined ? route("db") : route("db", options)
-  const gate = gateway(() => (otherwise === undefined ? built : built.or(otherwise)), {}, { pools })
+  const gate: TestGateway = gateway(() => (otherwise === undefined ? built : built.or(otherwise)), {}, { pools })
   return {
     gate,
     pools,
     changes,
+    left,
     [Symbol.dispose]() {
       gate[Symbol.dispose]()
       pools.close()
@@ -155,6 +164,110 @@ test("a policy that names a pool that is not there fails, with what it may have 
   )
 })
 
+describe("a target that fails its checks", () => {
+  test("loses those who have heard nothing and said nothing to others, and nobody notices", async () => {
+    using stalled = upstream(stalls)
+    using good = upstream(greets)
+    using served = pooled(poolSpec([targetSpec(stalled.url), targetSpec(good.url, { priority: 1 })]))
+    using client = await connect(served.gate.port)
+    await stalled.connection()
+    served.pools.find("db")!.checked(membersOf(served)[0]!, "no answer")
+    expect(await client.text()).toBe("hello")
+    client.end()
+    const [event] = await served.gate.ended(1)
+    expect(event!.upstream).toMatchObject({ target: good.url, attempts: 2, error: null })
+    expect(served.left).toEqual([{ moved: 1, closed: 0 }])
+    expect(membersOf(served).map(({ active }) => active)).toEqual([0, 0])
+  })
+
+  test("keeps those who have said something to it", async () => {
+    using slow = upstream(async (wire) => {
+      await wire.atLeast(2)
+      await wire.write("late")
+      wire.end()
+    })
+    using good = upstream(greets)
+    using served = pooled(poolSpec([targetSpec(slow.url), targetSpec(good.url, { priority: 1 })]))
+    using client = await connect(served.gate.port, { first: "?" })
+    await (await slow.connection()).atLeast(1)
+    served.pools.find("db")!.checked(membersOf(served)[0]!, "no answer")
+    await client.write("?")
+    expect(await client.text()).toBe("late")
+    expect(served.left).toEqual([{ moved: 0, closed: 0 }])
+  })
+
+  test("has these closed as well where the pool says so, and the event says why", async () => {
+    using slow = upstream(stalls)
+    using good = upstream(greets)
+    const targets = [targetSpec(slow.url), targetSpec(good.url, { priority: 1 })]
+    using served = pooled(poolSpec(targets, { closeOnUnhealthy: true }))
+    using spoken = await connect(served.gate.port, { first: "?" })
+    using silent = await connect(served.gate.port)
+    await slow.connection(1)
+    await eventually(() => [...served.gate.path.live].some(({ upstream: to }) => to?.written === 1))
+    served.pools.find("db")!.checked(membersOf(served)[0]!, "no answer")
+    expect(await silent.text()).toBe("hello")
+    expect(await spoken.stops()).toBe("ECONNRESET")
+    const [event] = await served.gate.ended(1)
+    expect(event!.close).toEqual({ reason: "upstream-closed", by: "gateway" })
+    expect(event!.upstream).toMatchObject({ target: slow.url, error: "it fails" })
+    expect(served.left).toEqual([{ moved: 1, closed: 1 }])
+  })
+
+  test("is not waited for by those who only try to reach it", async () => {
+    using hole = blackHole()
+    using good = upstream(greets)
+    const targets = [targetSpec(hole.url), targetSpec(good.url, { priority: 1 })]
+    using served = pooled(poolSpec(targets, { connectTimeout: 3_600_000 }))
+    using first = await connect(served.gate.port)
+    using second = await connect(served.gate.port, { first: "?" })
+    await eventually(() => membersOf(served)[0]!.active === 2)
+    served.pools.find("db")!.checked(membersOf(served)[0]!, "no answer")
+    expect(await first.text()).toBe("hello")
+    expect(await second.text()).toBe("hello")
+    expect(hole.attempts().size).toBe(0)
+  })
+
+  test("keeps those for whom there is no other, or no retry to spare", async () => {
+    using stalled = upstream(async (wire) => {
+      await wire.until(() => wire.ended || wire.closed)
+      wire.end()
+    })
+    using good = upstream(greets)
+    using alone = pooled(poolSpec([stalled.url]))
+    using poor = pooled(poolSpec([targetSpec(stalled.url), targetSpec(good.url, { priority: 1 })], { retryBudget: 0 }))
+    for (const served of [alone, poor]) {
+      using client = await connect(served.gate.port)
+      await eventually(() => membersOf(served)[0]!.active === 1)
+      await eventually(() => stalled.accepted.some((wire) => !wire.closed))
+      served.pools.find("db")!.checked(membersOf(served)[0]!, "no answer")
+      expect(served.left).toEqual([{ moved: 0, closed: 0 }])
+      client.end()
+      expect((await served.gate.ended(1))[0]!.close.reason).toBe("client-closed")
+    }
+  })
+})
+
+test("who tries to reach a target goes elsewhere as soon as others have found that it cannot be had", async () => {
+  using hole = blackHole()
+  using good = upstream(answers(() => "ok"))
+  const targets = [targetSpec(hole.url), targetSpec(good.url, { priority: 1 })]
+  using served = pooled(poolSpec(targets, { connectTimeout: 3_600_000 }))
+  const pool = served.pools.find("db")!
+  using client = await connect(served.gate.port, { first: "?" })
+  client.end()
+  await eventually(() => membersOf(served)[0]!.active === 1)
+  for (let i = 0; i < 3; i++) {
+    const { lease, next } = wayThrough(pool)
+    expect(next()).toBe(hole.url)
+    lease.failed()
+    lease.release()
+  }
+  expect(await client.text()).toBe("ok")
+  expect(served.left).toEqual([{ moved: 1, closed: 0 }])
+  expect(served.changes).toEqual([`ejected ${hole.url}`])
+})
+
 describe("places", () => {
   test("connections wait for one, in order, and are served as soon as there is one", async () => {
     using only = upstream(echo)
@@ -243,7 +356,7 @@ test("the options of the pool hold, and those of the route go before them", asyn
 
 test("a key that the policy gives leads to the same target each time, whoever asks", async () => {
   const served = ["a", "b", "c"].map((name) => upstream(names(name)))
-  const pools = new Pools({ changed: () => undefined, close: () => undefined, members: () => undefined })
+  const pools = new Pools(NO_EXITS)
   pools.apply(
     new Map([
       [
@@ -282,7 +395,7 @@ test("a flood of failures makes no more retries than the budget allows", async (
 const limited = (url: string, options: Partial<PoolSpec>) => poolSpec([url], { name: crypto.randomUUID(), ...options })
 
 function gateOf(spec: PoolSpec, answer: Decision) {
-  const pools = new Pools({ changed: () => undefined, close: () => undefined, members: () => undefined })
+  const pools = new Pools(NO_EXITS)
   pools.apply(new Map([["db", spec]]))
   return gateway(() => answer, {}, { pools })
 }
@@ -313,7 +426,7 @@ describe("a pool's limits", () => {
   test("count a connection that goes on to another pool no more for the first", async () => {
     using up = upstream(echo)
     const first = limited(refusing(), { concurrencyLimit: { max: 1, key: "all" } })
-    const pools = new Pools({ changed: () => undefined, close: () => undefined, members: () => undefined })
+    const pools = new Pools(NO_EXITS)
     pools.apply(new Map([["first", first]]))
     using gate = gateway(() => route("first").or(route(up.url)), {}, { pools })
     using one = await connect(gate.port, { first: "1" })

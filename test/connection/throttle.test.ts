@@ -3,7 +3,7 @@ import { route } from "../../src/policy/decision.ts"
 import { sharedBuckets } from "../../src/limit/bandwidth.ts"
 import { Pools } from "../../src/upstream/pools.ts"
 import { gateway, type TestGateway } from "../helper/data-path.ts"
-import { poolSpec } from "../helper/pools.ts"
+import { NO_EXITS, poolSpec } from "../helper/pools.ts"
 import { answers, echo, upstream } from "../helper/upstream.ts"
 import { connect } from "../helper/wire.ts"
 
@@ -66,7 +66,7 @@ test("a listener's and a pool's bandwidth hold as well", async () => {
   const listen = { url: "tcp://127.0.0.1:0", bandwidth: { down: RATE } }
   using gate = gateway([{ listen, on_tcp_connect: () => route(up.url) }])
   expect(await download(gate.port)).toBeGreaterThanOrEqual(least(BODY.length))
-  const pools = new Pools({ changed: () => undefined, close: () => undefined, members: () => undefined })
+  const pools = new Pools(NO_EXITS)
   pools.apply(new Map([["db", poolSpec([up.url], { bandwidth: { up: undefined, down: RATE, key: undefined } })]]))
   using pooled = gateway(() => route("db"), {}, { pools })
   expect(await download(pooled.port)).toBeGreaterThanOrEqual(least(BODY.length))

@@ -4,7 +4,7 @@ import { parseTarget } from "../../src/policy/target.ts"
 import { WAIT } from "../../src/upstream/attempts.ts"
 import type { Lease } from "../../src/upstream/lease.ts"
 import type { Member } from "../../src/upstream/member.ts"
-import { Pool, type PoolExits } from "../../src/upstream/pool.ts"
+import { Pool, type Leaving, type PoolExits } from "../../src/upstream/pool.ts"
 
 export const PASSIVE: NonNullable<PoolSpec["passive"]> = {
   failures: 3,
@@ -72,28 +72,32 @@ export function poolSpec(
   }
 }
 
+/** Nobody is told anything. */
+export const NO_EXITS: PoolExits = { changed: () => undefined, leave: () => undefined, members: () => undefined }
+
 export interface TestPool {
   readonly pool: Pool
   /** `change url`, in order. */
   readonly changes: string[]
-  readonly closed: Member[]
+  /** Who was not to be waited for any longer, and by whom. */
+  readonly left: [Leaving, Member][]
   /** The members, in the order as written. */
   readonly members: readonly Member[]
 }
 
 export function testPool(spec: PoolSpec): TestPool {
   const changes: string[] = []
-  const closed: Member[] = []
+  const left: [Leaving, Member][] = []
   const exits: PoolExits = {
     changed: (_, member, change) => changes.push(`${change} ${member.id}`),
-    close: (member) => closed.push(member),
+    leave: (member, who) => left.push([who, member]),
     members: () => undefined,
   }
   const pool = new Pool(spec, exits)
   return {
     pool,
     changes,
-    closed,
+    left,
     get members() {
       return [...pool.members.values()]
     },

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test"
 import { Pools } from "../../src/upstream/pools.ts"
+import type { Member } from "../../src/upstream/member.ts"
 import type { Pool } from "../../src/upstream/pool.ts"
 import { eventually } from "../helper/eventually.ts"
-import { PASSIVE, poolSpec, targetSpec, testPool, wayThrough } from "../helper/pools.ts"
+import { NO_EXITS, PASSIVE, poolSpec, targetSpec, testPool, wayThrough } from "../helper/pools.ts"
 
 const [A, B, C] = ["tcp://10.0.0.1:5432", "tcp://10.0.0.2:5432", "tcp://10.0.0.3:5432"] as const
 
@@ -102,7 +103,7 @@ describe("a way through a pool", () => {
 
 describe("health", () => {
   test("what fails its checks gets nothing, and all down is no target at once", () => {
-    const { pool, members, changes, closed } = testPool(poolSpec(2))
+    const { pool, members, changes, left } = testPool(poolSpec(2))
     pool.checked(members[0]!, "refused")
     pool.checked(members[0]!, "refused again")
     expect(new Set(picks(pool, 10))).toEqual(new Set([B]))
@@ -113,13 +114,16 @@ describe("health", () => {
     pool.checked(members[1]!, undefined)
     expect(way.next()).toBe(B)
     expect(changes).toEqual([`down ${A}`, `down ${B}`, `up ${B}`])
-    expect(closed).toEqual([])
+    expect(left).toEqual([
+      ["unheard", members[0]!],
+      ["unheard", members[1]!],
+    ])
   })
 
   test("connections of what fails are closed where the pool says so", () => {
-    const { pool, members, closed } = testPool(poolSpec(2, { closeOnUnhealthy: true }))
+    const { pool, members, left } = testPool(poolSpec(2, { closeOnUnhealthy: true }))
     pool.checked(members[1]!, "refused")
-    expect(closed).toEqual([members[1]!])
+    expect(left).toEqual([["all", members[1]!]])
   })
 
   test("below the panic threshold health is not asked for", () => {
@@ -174,6 +178,46 @@ describe("health", () => {
     expect(alone.members[0]!.ejectedUntil).toBe(0)
   })
 
+  test("what fails its checks is out in any case, and leaves room for others to be out by their failures", () => {
+    const { pool, members, changes } = testPool(poolSpec(4, { retryBudget: 1 }))
+    const [a, b, c, d] = members as [Member, Member, Member, Member]
+    for (const { id } of [a, b]) fail(pool, id, 3)
+    fail(pool, c.id, 3)
+    expect(c.ejectedUntil).toBe(0)
+    pool.checked(a, "refused")
+    fail(pool, c.id, 1)
+    expect(c.ejectedUntil).toBeGreaterThan(0)
+    expect(new Set(picks(pool, 5))).toEqual(new Set([d.id]))
+    // Three of four would be out by their failures: whose time is over first is not.
+    pool.checked(a, undefined)
+    expect(changes).toEqual([
+      `ejected ${a.id}`,
+      `ejected ${b.id}`,
+      `down ${a.id}`,
+      `ejected ${c.id}`,
+      `returned ${a.id}`,
+      `up ${a.id}`,
+    ])
+    expect(new Set(picks(pool, 10))).toEqual(new Set([a.id, d.id]))
+  })
+
+  test("where failures do not count any more, or too few targets are left, nobody is out by them", () => {
+    const { pool, members } = testPool(poolSpec(4, { retryBudget: 1 }))
+    for (const { id } of members.slice(0, 2)) fail(pool, id, 3)
+    pool.apply(poolSpec(members.slice(0, 2).map(({ id }) => id)))
+    expect(members.slice(0, 2).filter(({ ejectedUntil }) => ejectedUntil > 0)).toHaveLength(1)
+    pool.apply(poolSpec(2, { passive: undefined }))
+    expect(new Set(picks(pool, 10)).size).toBe(2)
+  })
+
+  test("who tries to reach a target that is taken out is told, after whoever has reported it", async () => {
+    const { pool, members, left } = testPool(poolSpec(2))
+    fail(pool, A, 3)
+    expect(left).toEqual([])
+    await eventually(() => left.length > 0)
+    expect(left).toEqual([["attempts", members[0]!]])
+  })
+
   test("a target that comes back gets its share little by little", () => {
     const { pool, members } = testPool(poolSpec(2, { slowStart: 60_000 }))
     pool.checked(members[0]!, "refused")
@@ -207,6 +251,16 @@ describe("a circuit breaker", () => {
     expect(changes.at(-1)).toBe(`breaker-closed ${A}`)
     expect(members[0]!.breaker!.openUntil).toBe(0)
     expect(picks(pool, 3)).toEqual([A, A, A])
+  })
+
+  test("lets those who wait go on as soon as the one that tries has connected", async () => {
+    const { pool } = testPool(poolSpec([A], { passive: undefined, breaker }))
+    fail(pool, A, 4)
+    await eventually(() => wayThrough(pool).lease.more)
+    const [trial, other] = [wayThrough(pool), wayThrough(pool)]
+    expect([trial.next(), other.next()]).toEqual([A, "wait"])
+    trial.lease.connected(1)
+    expect(other.granted).toEqual([A])
   })
 
   test("stays closed below the number of attempts, and below the share", () => {
@@ -276,6 +330,22 @@ describe("a full pool", () => {
   })
 })
 
+test("who waits for the one target that it has not tried does not hold up those behind it", () => {
+  const { pool } = testPool(
+    poolSpec([targetSpec(A, { maxConnections: 1 }), targetSpec(B, { maxConnections: 1 })], { passive: undefined }),
+  )
+  const [first, second, third, fourth] = Array.from({ length: 4 }, () => wayThrough(pool))
+  expect([first!.next(), second!.next(), third!.next()]).toEqual([A, B, "wait"])
+  first!.lease.failed()
+  expect(first!.next()).toBe("wait")
+  expect(third!.granted).toEqual([A])
+  expect(fourth!.next()).toBe("wait")
+  third!.lease.release()
+  expect([first!.granted, fourth!.granted]).toEqual([[], [A]])
+  second!.lease.release()
+  expect(first!.granted).toEqual([B])
+})
+
 describe("retries", () => {
   test("stay within their share of the connections, with some always allowed", () => {
     const { pool } = testPool(poolSpec(2, { passive: undefined, retryBudget: 0.2 }))
@@ -320,6 +390,24 @@ describe("other options", () => {
     way.lease.spoke()
     way.lease.release()
     expect(members[0]!.active).toBe(0)
+  })
+
+  test("a target that goes and comes back while it has connections is still known", () => {
+    const limited = targetSpec(A, { maxConnections: 1 })
+    const { pool, members } = testPool(poolSpec([limited, B]))
+    const way = wayThrough(pool)
+    expect(way.next()).toBe(A)
+    pool.apply(poolSpec([B]))
+    pool.apply(poolSpec([limited, B]))
+    expect(pool.members.get(A)).toBe(members[0])
+    expect(members[0]!.removed).toBe(false)
+    expect(new Set(picks(pool, 5))).toEqual(new Set([B]))
+    way.lease.release()
+    expect(new Set(picks(pool, 5)).size).toBe(2)
+    // Without any it is forgotten.
+    pool.apply(poolSpec([B]))
+    pool.apply(poolSpec([limited, B]))
+    expect(pool.members.get(A)).not.toBe(members[0])
   })
 
   test("with checks that go on, a target stays unhealthy over a reload", () => {
@@ -375,7 +463,7 @@ describe("other options", () => {
 })
 
 test("pools outlive a snapshot that does not name them, and keep what is known", () => {
-  const pools = new Pools({ changed: () => undefined, close: () => undefined, members: () => undefined })
+  const pools = new Pools(NO_EXITS)
   const spec = poolSpec(2)
   pools.apply(new Map([["db", spec]]))
   const pool = pools.find("db")!
