@@ -5,6 +5,7 @@ import { readable } from "../policy/thrown.ts"
 import { State, type Connection } from "./connection.ts"
 import { hold, linger } from "./ending.ts"
 import { IDLE_TIMEOUT } from "./relay.ts"
+import { giveBack } from "./side.ts"
 
 const encoder = new TextEncoder()
 
@@ -88,10 +89,13 @@ async function writeParts(connection: Connection, body: Exclude<Respond["body"],
       const part = await parts.next()
       if (connection.state !== State.answering) return
       if (part.done === true) break
-      connection.client.send(bytesOf(part.value))
+      const bytes = bytesOf(part.value)
+      connection.client.send(bytes)
       connection.activeAt = connection.path.wheel.now
       if (connection.client.queued > 0) await room(connection)
       if (connection.state !== State.answering) return
+      // Made here, and written: the memory is for the next one.
+      if (typeof part.value === "string") giveBack(bytes)
     }
     connection.stopBody = undefined
     answered(connection)
