@@ -34,8 +34,14 @@ export const openPools = (options: OpenPoolsOptions): Effect.Effect<OpenPools, n
             leave(member, who) {
               const why = who === "attempts" ? "its last connections failed" : `it fails its checks: ${member.problem}`
               const { closed, moved } = leave(member, who, why)
-              if (moved > 0) log.info(`${member.name}: ${moved} connections that had not heard from it went elsewhere`)
-              if (closed > 0) log.warn(`${member.name}: ${closed} connections closed, because it fails its checks`)
+              if (moved > 0)
+                log.info(
+                  `${member.name}: ${moved === 1 ? "1 connection" : `${moved} connections`} that had not heard from it went elsewhere`,
+                )
+              if (closed > 0)
+                log.warn(
+                  `${member.name}: closed ${closed === 1 ? "1 connection" : `${closed} connections`}, because it fails its checks`,
+                )
             },
             members: (pool) => supervisor.look(pool, pools.find(pool.name) !== pool),
           }),

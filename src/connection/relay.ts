@@ -133,10 +133,8 @@ export function upstreamEnded(connection: Connection): void {
   if (upstream.broken) return
   upstream.ended = true
   if (connection.state !== State.relaying) return
-  if (unused(connection)) {
-    connection.dial?.wasted()
-    if (tryNextTarget(connection, "closed before the first byte")) return
-  }
+  // No failure of its own: servers close what says nothing for long.
+  if (unused(connection) && tryNextTarget(connection, "closed before the first byte")) return
   noteFirstEnd(connection, "upstream-closed", "upstream")
   passEnd(upstream)
 }

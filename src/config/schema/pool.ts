@@ -134,7 +134,7 @@ export const pool = Schema.Struct({
     otherwise: "the other targets",
   }),
   retryBudget: optional(between(0, 1), {
-    description: "Retries at one time, as a share of the pool's connections; some are always allowed.",
+    description: "Retries, as a share of the pool's connections. Above 0, 10 a second are always allowed.",
     default: 0.2,
   }),
   connectTimeout: optional(duration(1), { description: "For one attempt.", default: "5 seconds" }),
