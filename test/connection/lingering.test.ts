@@ -69,12 +69,12 @@ describe("at the cap, clients that linger make room", () => {
   })
 })
 
-describe("at the cap of a listener", () => {
-  const capped = (port: number, listen: object, hostname = "127.0.0.1") => ({
-    listen: { url: `tcp://${hostname}:${port}`, ...listen },
-    on_tcp_connect: (connection: Connection) => (isOfCrowd(connection) ? deny() : respond("ok")),
-  })
+const capped = (port: number, listen: object, hostname = "127.0.0.1") => ({
+  listen: { url: `tcp://${hostname}:${port}`, ...listen },
+  on_tcp_connect: (connection: Connection) => (isOfCrowd(connection) ? deny() : respond("ok")),
+})
 
+describe("at the cap of a listener", () => {
   test("its own make room", async () => {
     using gate = gateway([capped(0, { maxConnections: 8 })])
     using crowd = await Crowd.connect(gate.port, 40, { from: CROWD })

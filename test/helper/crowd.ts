@@ -112,21 +112,28 @@ export class Crowd implements Disposable {
     return bytes
   }
 
-  /** What one of them can read now, up to 64 KiB. */
-  readAs(nth: number): Uint8Array {
-    const taken = Number(libc.recv(this.fds[nth]!, scratch, BigInt(scratch.length), MSG_DONTWAIT))
-    return scratch.slice(0, Math.max(0, taken))
+  /** All of them leave by a reset. */
+  reset(): void {
+    for (let i = 0; i < this.fds.length; i++) this.resetAs(i)
   }
 
-  /** The first so many leave by a reset. @default all */
-  reset(count = this.fds.length): void {
-    for (let i = 0; i < count; i++) {
-      const fd = this.fds[i]!
-      if (fd < 0) continue
-      option(fd, SO_LINGER, 1, 0)
-      closeDescriptor(fd)
-      this.fds[i] = -1
-    }
+  /** Those who have something to read, or are over, leave by a reset. */
+  resetTold(): void {
+    this.poll(POLLIN)
+    for (let i = 0; i < this.fds.length; i++) if (this.has(i, POLLIN | POLLERR | POLLHUP)) this.resetAs(i)
+  }
+
+  /** How many have left. */
+  get left(): number {
+    return this.fds.filter((fd) => fd < 0).length
+  }
+
+  private resetAs(nth: number): void {
+    const fd = this.fds[nth]!
+    if (fd < 0) return
+    option(fd, SO_LINGER, 1, 0)
+    closeDescriptor(fd)
+    this.fds[nth] = -1
   }
 
   [Symbol.dispose](): void {
@@ -134,6 +141,17 @@ export class Crowd implements Disposable {
   }
 
   private count(asked: number, wanted: number): number {
+    this.poll(asked)
+    let found = 0
+    for (let i = 0; i < this.fds.length; i++) if (this.has(i, wanted)) found++
+    return found
+  }
+
+  private has(nth: number, wanted: number): boolean {
+    return (this.polled.getInt16(nth * 8 + 6, true) & wanted) !== 0
+  }
+
+  private poll(asked: number): void {
     const { fds, polled } = this
     for (let i = 0; i < fds.length; i++) {
       polled.setInt32(i * 8, fds[i]!, true)
@@ -141,9 +159,6 @@ export class Crowd implements Disposable {
       polled.setInt16(i * 8 + 6, 0, true)
     }
     if (libc.poll(new Uint8Array(polled.buffer), BigInt(fds.length), 0) < 0) throw new SocketError("poll", lastError())
-    let found = 0
-    for (let i = 0; i < fds.length; i++) if ((polled.getInt16(i * 8 + 6, true) & wanted) !== 0) found++
-    return found
   }
 }
 

@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync, mkdirSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join, resolve } from "node:path"
+import type { Refusal } from "../../src/observe/events.ts"
 import type { Summary } from "../../src/policy/connection.ts"
 
 const MAIN = resolve(import.meta.dir, "../../src/main.ts")
@@ -23,6 +24,8 @@ export interface Served extends AsyncDisposable {
   write(file: string, text: string): void
   /** Closing events so far. */
   readonly events: readonly Summary[]
+  /** Reports so far of clients that were turned away before they were connections. */
+  readonly refusals: readonly Refusal[]
   readonly log: readonly LogLine[]
   /** Resolves as soon as the condition holds; it is asked after every line of output. */
   until<A>(condition: () => A | undefined | false): Promise<A>
@@ -56,6 +59,7 @@ export function start(files: Readonly<Record<string, string>>, ...flags: string[
     env: { ...process.env, NO_COLOR: "1", XDG_RUNTIME_DIR: RUNTIME },
   })
   const events: Summary[] = []
+  const refusals: Refusal[] = []
   const log: LogLine[] = []
   let waiting: (() => boolean)[] = []
   const look = () => {
@@ -64,6 +68,7 @@ export function start(files: Readonly<Record<string, string>>, ...flags: string[
   void lines(child.stdout, (line) => {
     const event = JSON.parse(line)
     if (event.event_type === "tcp_connection_closed.v0") events.push(event.object)
+    else if (event.event_type === "tcp_connections_refused.v0") refusals.push(event.object)
     look()
   })
   void lines(child.stderr, (line) => {
@@ -86,6 +91,7 @@ export function start(files: Readonly<Record<string, string>>, ...flags: string[
     pid: child.pid,
     write,
     events,
+    refusals,
     log,
     until,
     port: (file) =>

@@ -1,5 +1,5 @@
 // What a process holds, from /proc.
-import { readdirSync, readFileSync } from "node:fs"
+import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { eventually } from "./eventually.ts"
 
 /** Resident memory in bytes. */
@@ -33,4 +33,9 @@ export function cpuOf(pid: number): number {
 /** Resolves when it holds no more descriptors than that. */
 export async function givenBack(pid: number, descriptors: number): Promise<void> {
   await eventually(() => descriptorsOf(pid) <= descriptors)
+}
+
+/** From here on {@link peakOf} is that of the time since. */
+export function forgetPeak(pid: number): void {
+  writeFileSync(`/proc/${pid}/clear_refs`, "5")
 }
