@@ -9,7 +9,12 @@ export interface LineChild extends Disposable {
 
 /** Runs a file of Bun's. */
 export function lineChild(file: string, ...args: string[]): LineChild {
-  const child = Bun.spawn([process.execPath, file, ...args], { stdin: "pipe", stdout: "pipe", stderr: "inherit" })
+  return lineChildOf([process.execPath, file, ...args])
+}
+
+/** Runs a command. */
+export function lineChildOf(command: readonly string[]): LineChild {
+  const child = Bun.spawn([...command], { stdin: "pipe", stdout: "pipe", stderr: "inherit" })
   const lines = (async function* () {
     let rest = ""
     for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
