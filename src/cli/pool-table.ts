@@ -21,6 +21,7 @@ export function poolTable(paint: Paint, pools: readonly PoolStatus[]): string[] 
     ...(i === 0 || few ? [""] : []),
     headline(paint, pool),
     ...targetLines(paint, pool, few),
+    ...pool.dns.slice(0, MOST_TARGETS).map(({ name, problem }) => `  ${printable(name)}: ${printable(problem)}`),
   ])
 }
 

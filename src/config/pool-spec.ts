@@ -62,7 +62,9 @@ export function poolFaults(pool: Pool): readonly PoolFault[] {
   }
   const limited =
     maxConnections !== undefined || pool.targets.some((each) => targetOf(each).maxConnections !== undefined)
-  if (queue !== undefined && !limited) found("has no effect without maxConnections", "queue")
+  // Connections wait for the first answer of the DNS as well.
+  const follows = targets.some((target) => target !== undefined && target.source.kind !== "target")
+  if (queue !== undefined && !limited && !follows) found("has no effect without maxConnections", "queue")
   if (hashOn !== undefined && balance !== "hash") found('has no effect without balance: "hash"', "hashOn")
   if (closeOnUnhealthy === true && health === undefined) found("has no effect without health", "closeOnUnhealthy")
   if (typeof passive === "object" && ejectForAtMost(passive) < ejectFor(passive))

@@ -343,9 +343,10 @@ export class Dial {
   private expireWait(): void {
     const { path } = this.connection
     if (path.wheel.now < this.due) return this.connection.scheduleAt(this.due)
+    const { awaited, name, spec } = this.pool!
     this.waits = false
     this.targets.release()
-    this.error = `pool ${this.pool!.name}: all targets have as many connections as they may, for ${this.pool!.spec.queue.timeout} ms`
+    this.error = `pool ${name}: ${awaited}, for ${spec.queue.timeout} ms`
     this.outcome.failed(this.connection, this.tried)
   }
 

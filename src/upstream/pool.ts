@@ -52,8 +52,12 @@ export class Pool implements PoolFacts {
   private readonly exits: PoolExits
   /** What the DNS says of the targets that follow it; `undefined` until it has said anything. */
   private readonly records = new Map<string, readonly MemberFacts[] | undefined>()
+  /** What is wrong with the DNS of targets that follow it, by their URLs. */
+  readonly troubles = new Map<string, string>()
   private readonly balancers = new Map<number, Balancer>()
   private groups: readonly Group[] = []
+  /** There are members that could have connections, whatever is known of them. */
+  private hasTargets = false
   private readonly waiting = new Waiting()
   private readonly budget: RetryBudget
   private readonly request: { hash: number; now: number; tried: readonly Member[] }
@@ -89,9 +93,23 @@ export class Pool implements PoolFacts {
     return this.waiting.size
   }
 
-  /** Whether a target that follows the DNS has had no answer yet. */
+  /** Whether nobody could be asked so far, because a target that follows the DNS has had no answer yet. */
   private get pending(): boolean {
-    return this.spec.targets.some(({ source, url }) => source.kind !== "target" && this.records.get(url) === undefined)
+    return !this.hasTargets && this.spec.targets.some((target) => this.isUnanswered(target))
+  }
+
+  /** What connections wait for, when they do. */
+  get awaited(): string {
+    return this.pending ? "the DNS has not answered yet" : "all targets have as many connections as they may"
+  }
+
+  private isUnanswered({ source, url }: TargetSpec): boolean {
+    return source.kind !== "target" && this.records.get(url) === undefined
+  }
+
+  /** What is wrong with the DNS of a target that follows it; `undefined` where nothing is. */
+  troubleOf(target: TargetSpec): string | undefined {
+    return this.troubles.get(target.url) ?? (this.isUnanswered(target) ? "no answer yet" : undefined)
   }
 
   /** Other options, or other targets: members that stay keep what is known of them. */
@@ -101,9 +119,8 @@ export class Pool implements PoolFacts {
     this.spec = spec
     this.budget.share = spec.retryBudget
     if (spec.balance !== balance) this.balancers.clear()
-    for (const url of this.records.keys()) {
-      if (!spec.targets.some((target) => target.url === url)) this.records.delete(url)
-    }
+    for (const map of [this.records, this.troubles])
+      for (const url of map.keys()) if (!spec.targets.some((target) => target.url === url)) map.delete(url)
     if (breaker !== spec.breaker)
       for (const member of [...this.members.values(), ...this.draining.values()]) member.dropBreaker()
     this.renew()
@@ -120,6 +137,13 @@ export class Pool implements PoolFacts {
     if (this.records.get(url) !== undefined) return
     this.records.set(url, [])
     this.rebuild()
+  }
+
+  /** Something is wrong with the DNS of a target that follows it, or nothing is any more: the last answer stands. */
+  troubled(url: string, problem: string | undefined): void {
+    if (problem === undefined) return void this.troubles.delete(url)
+    this.troubles.set(url, problem)
+    this.unanswered(url)
   }
 
   /** A way through the pool for one connection. */
@@ -350,6 +374,7 @@ export class Pool implements PoolFacts {
       if (isGood(member, now)) good++
     }
     const panic = good < weighted.length * panicThreshold
+    this.hasTargets = weighted.length > 0
     const groups: Group[] = []
     const byPriority = Map.groupBy(weighted, (member) => member.priority)
     for (const priority of this.balancers.keys()) if (!byPriority.has(priority)) this.balancers.delete(priority)

@@ -22,6 +22,12 @@ export interface TargetStatus {
   readonly connectMs?: number | undefined
 }
 
+/** A target that follows the DNS, where that is in trouble: what the DNS said last stands. */
+export interface DnsStatus {
+  readonly name: string
+  readonly problem: string
+}
+
 export interface PoolStatus {
   readonly name: string
   readonly balance: string
@@ -30,6 +36,7 @@ export interface PoolStatus {
   /** Attempts after a first one, since the start. */
   readonly retries: number
   readonly targets: readonly TargetStatus[]
+  readonly dns: readonly DnsStatus[]
 }
 
 export function poolStatus(pool: Pool): PoolStatus {
@@ -40,6 +47,10 @@ export function poolStatus(pool: Pool): PoolStatus {
     queued: pool.queued,
     retries: pool.retries,
     targets: [...pool.members.values()].map((member) => targetStatus(member, now)),
+    dns: pool.spec.targets.flatMap((target) => {
+      const problem = pool.troubleOf(target)
+      return problem === undefined ? [] : [{ name: target.name, problem }]
+    }),
   }
 }
 
@@ -69,7 +80,7 @@ function stateOf(member: Member, now: number): TargetStatus["state"] {
  * Why no member can be had.
  * @param why what is known besides
  */
-export function whyNone({ members, name }: Pool, why: string | undefined): string {
+export function whyNone({ members, name, troubles }: Pool, why: string | undefined): string {
   const all = [...members.values()]
   const now = performance.now()
   const counts = {
@@ -81,5 +92,7 @@ export function whyNone({ members, name }: Pool, why: string | undefined): strin
   const said = Object.entries(counts).flatMap(([state, count]) => (count > 0 ? [`${count} ${state}`] : []))
   if (why !== undefined) said.unshift(why)
   else if (all.length === 0) said.unshift("it has no targets now")
+  // The others are in the status.
+  said.push(...[...troubles.values()].slice(0, 1))
   return `pool ${name}: no target can be used${said.length === 0 ? "" : `: ${said.join(", ")}`} (${all.length} in all)`
 }

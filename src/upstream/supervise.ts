@@ -3,15 +3,17 @@
 import { Effect, FiberMap, Random, type Scope } from "effect"
 import type { Target } from "../policy/target.ts"
 import { parseIp } from "../policy/address.ts"
-import type { HealthSpec, TargetSpec } from "../policy/pool.ts"
-import type { UpstreamTls } from "../policy/upstream-tls.ts"
+import type { HealthSpec, PoolSpec, TargetSpec } from "../policy/pool.ts"
 import type { DnsRecord, FollowOptions, Followed } from "./follow.ts"
 import type { Member, MemberFacts } from "./member.ts"
 import type { Pool } from "./pool.ts"
 import type { ProbeFailed } from "./probe-failed.ts"
 
+/** How a pool's targets are spoken to, by checks as by connections. */
+export type Manner = Pick<PoolSpec, "proxyProtocol" | "tls">
+
 export interface SuperviseOptions {
-  readonly probe: (target: Target, health: HealthSpec, tls: UpstreamTls | undefined) => Effect.Effect<void, ProbeFailed>
+  readonly probe: (target: Target, health: HealthSpec, manner: Manner) => Effect.Effect<void, ProbeFailed>
   /** Asks the DNS about a target for ever. */
   readonly follow: (source: Followed, exits: Omit<FollowOptions, "dns">) => Effect.Effect<never>
   /** What is wrong with the answers about a target of a pool; `undefined` once nothing is. */
@@ -23,11 +25,27 @@ export interface Supervisor {
   readonly look: (pool: Pool, gone: boolean) => void
 }
 
-/** What a fiber was started for: another one is started when this changes. */
-interface Watched {
-  readonly health: HealthSpec | undefined
-  readonly tls: UpstreamTls | undefined
+/** A check, and what it was started for: another one is started when this changes. */
+interface Checking {
+  readonly member: Member
+  readonly health: HealthSpec
+  readonly manner: Manner
 }
+
+/** A target that follows the DNS, as the options have it now. */
+interface Following {
+  target: TargetSpec
+  /** What the DNS said last. */
+  records: readonly DnsRecord[] | undefined
+}
+
+/** What goes on for a pool, by the keys of its fibers. */
+interface Watched {
+  readonly checks: ReadonlyMap<string, Checking>
+  readonly followed: ReadonlyMap<string, Following>
+}
+
+const NOTHING: Watched = { checks: new Map(), followed: new Map() }
 
 export const supervise = ({
   follow,
@@ -37,60 +55,95 @@ export const supervise = ({
   Effect.gen(function* () {
     const fibers = yield* FiberMap.make<string, never, never>()
     const run = yield* FiberMap.runtime(fibers)<never>()
-    const watched = new Map<Pool, Map<string, Watched>>()
+    const watched = new Map<Pool, Watched>()
+    const end = (key: string) => Effect.runFork(FiberMap.remove(fibers, key))
 
     return {
       look(pool, gone) {
-        const before = watched.get(pool) ?? new Map<string, Watched>()
-        const after = new Map<string, Watched>()
-        const { health, targets, tls } = pool.spec
-        if (!gone) {
-          for (const target of targets) {
-            const { source } = target
-            if (source.kind === "target") continue
-            const key = `${pool.name} ${target.url}`
-            after.set(key, { health: undefined, tls: undefined })
-            if (before.has(key)) continue
-            const exits: Omit<FollowOptions, "dns"> = {
-              onRecords: (records) =>
-                pool.follow(
-                  target.url,
-                  records.map((record) => factsOf(target, source, record)),
-                ),
-              onProblem(problem) {
-                troubled(pool, target, problem)
-                if (problem !== undefined) pool.unanswered(target.url)
-              },
-            }
-            run(key, follow(source, exits))
-          }
-          for (const member of health === undefined ? [] : pool.members.values()) {
-            const key = `${pool.name} check ${member.id}`
-            const now = { health, tls }
-            after.set(key, now)
-            if (!isSame(before.get(key), now)) run(key, check(probe, pool, member, health!))
-          }
-        }
-        for (const key of before.keys()) if (!after.has(key)) Effect.runFork(FiberMap.remove(fibers, key))
+        const before = watched.get(pool) ?? NOTHING
+        const now = gone ? NOTHING : { checks: checksOf(pool), followed: followedBy(pool, before.followed) }
+        // First: the answer to a question that is asked here may come back here.
         if (gone) watched.delete(pool)
-        else watched.set(pool, after)
+        else watched.set(pool, now)
+        for (const key of before.followed.keys()) if (!now.followed.has(key)) end(key)
+        for (const key of before.checks.keys()) if (!now.checks.has(key)) end(key)
+        for (const [key, following] of now.followed) {
+          const { source } = following.target
+          if (source.kind !== "target" && !before.followed.has(key))
+            run(key, follow(source, exitsOf(pool, following, troubled)))
+        }
+        for (const [key, checking] of now.checks) {
+          if (!isSame(before.checks.get(key), checking)) run(key, check(probe, pool, checking))
+        }
+        for (const target of pool.spec.targets) {
+          const following = now.followed.get(followKey(pool, target))
+          if (following === undefined || Bun.deepEquals(following.target, target)) continue
+          // What the DNS has said is the same, and not asked again.
+          following.target = target
+          apply(pool, following)
+        }
       },
     }
   })
+
+const followKey = (pool: Pool, target: TargetSpec) => `${pool.name} ${target.url}`
+
+function followedBy(pool: Pool, before: Watched["followed"]): Watched["followed"] {
+  const targets = pool.spec.targets.filter(({ source }) => source.kind !== "target")
+  return new Map(
+    targets.map((target) => {
+      const key = followKey(pool, target)
+      return [key, before.get(key) ?? { target, records: undefined }]
+    }),
+  )
+}
+
+function checksOf({ members, name, spec }: Pool): Watched["checks"] {
+  const { health, proxyProtocol, tls } = spec
+  if (health === undefined) return NOTHING.checks
+  return new Map(
+    Array.from(members.values(), (member) => [
+      `${name} check ${member.id}`,
+      { member, health, manner: { proxyProtocol, tls } },
+    ]),
+  )
+}
+
+function exitsOf(pool: Pool, following: Following, troubled: SuperviseOptions["troubled"]): Omit<FollowOptions, "dns"> {
+  return {
+    onRecords(records) {
+      following.records = records
+      apply(pool, following)
+    },
+    onProblem(problem) {
+      pool.troubled(following.target.url, problem)
+      troubled(pool, following.target, problem)
+    },
+  }
+}
+
+/** The pool has what the DNS said last, by the options of now. */
+function apply(pool: Pool, { records, target }: Following): void {
+  const { source } = target
+  if (records === undefined || source.kind === "target") return
+  pool.follow(
+    target.url,
+    records.map((record) => factsOf(target, source, record)),
+  )
+}
 
 /** Checks a member for ever. */
 const check = (
   probe: SuperviseOptions["probe"],
   pool: Pool,
-  member: Member,
-  health: HealthSpec,
+  { health, manner, member }: Checking,
 ): Effect.Effect<never> =>
   Effect.gen(function* () {
     let differing = 0
     let isFirst = true
     for (;;) {
       const started = performance.now()
-      const failure = yield* probe(member.target, health, pool.spec.tls).pipe(
+      const failure = yield* probe(member.target, health, manner).pipe(
         Effect.as(undefined),
         Effect.catch(Effect.succeed),
       )
@@ -112,8 +165,9 @@ const check = (
     }
   })
 
-function isSame(a: Watched | undefined, b: Watched): boolean {
-  return a !== undefined && Bun.deepEquals(a, b)
+/** Whether a check that goes on is the one that is wanted. */
+function isSame(a: Checking | undefined, b: Checking): boolean {
+  return a?.member === b.member && Bun.deepEquals(a.health, b.health) && Bun.deepEquals(a.manner, b.manner)
 }
 
 /** What a target that follows the DNS comes to by one record. */

@@ -130,7 +130,7 @@ const target = (name: string, changes: Partial<Target> = {}): Target => {
   return { name, target: `tcp://${name}:5432`, state: "up", weight: 1, priority: 0, ...counts, ...changes }
 }
 const pool = (name: string, targets: readonly Target[], changes: Partial<Pool> = {}): Pool => {
-  return { name, balance: "round-robin", queued: 0, retries: 0, targets, ...changes }
+  return { name, balance: "round-robin", queued: 0, retries: 0, targets, dns: [], ...changes }
 }
 const poolLines = async (...pools: readonly Pool[]) =>
   (await run({ ...STATUS, pools })).out.trimEnd().split("\n").slice(10)
@@ -142,6 +142,13 @@ test("the table shows a pool and its targets", async () => {
     "  db-1    up     2       100       0       0.42 ms",
   ])
   expect(await poolLines(pool("dns", []))).toEqual(["POOL dns  no targets, round-robin, 0 connections"])
+  const dns = [{ name: "dns://db:1\u001b[2J", problem: "db: SERVFAIL\u001b[2J" }]
+  expect(await poolLines(pool("dns", [target("db-1")], { dns }))).toEqual([
+    "POOL dns  1 of 1 up, round-robin, 2 connections",
+    "  TARGET  STATE  ACTIVE  ATTEMPTS  FAILED  CONNECT",
+    "  db-1    up     2       100       0       0.42 ms",
+    "  dns://db:1\\e[2J: db: SERVFAIL\\e[2J",
+  ])
 })
 
 test("targets that are not up come first, those that are down with the reason", async () => {

@@ -36,9 +36,10 @@ export function replyTo(
   return encode({ ...reply, id, type: "response", flags: flags | rcode, questions })
 }
 
-export async function fakeDns(answer: (asked: Asked) => Replies): Promise<FakeDns> {
+/** @param answer may take its time @param port 0 for any */
+export async function fakeDns(answer: (asked: Asked) => Replies | Promise<Replies>, port = 0): Promise<FakeDns> {
   const asked: Asked[] = []
-  const messages = (bytes: Uint8Array, over: "udp" | "tcp"): Uint8Array[] => {
+  const messages = async (bytes: Uint8Array, over: "udp" | "tcp"): Promise<Uint8Array[]> => {
     const { additionals, id = 0, questions } = decode(Buffer.from(bytes))
     const question = questions![0]!
     const one: Asked = {
@@ -49,17 +50,17 @@ export async function fakeDns(answer: (asked: Asked) => Replies): Promise<FakeDn
       withOptions: additionals?.some(({ type }) => type === "OPT") === true,
     }
     asked.push(one)
-    const replies = answer(one)
+    const replies = await answer(one)
     const list =
       replies === undefined ? [] : Array.isArray(replies) ? (replies as (Reply | Uint8Array)[]) : [replies as Reply]
     return list.map((reply) => (reply instanceof Uint8Array ? reply : replyTo(one, reply)))
   }
   const tcp = Bun.listen({
     hostname: "127.0.0.1",
-    port: 0,
+    port,
     socket: {
-      data(socket, chunk) {
-        for (const message of messages(chunk.subarray(2), "tcp")) {
+      async data(socket, chunk) {
+        for (const message of await messages(chunk.subarray(2), "tcp")) {
           socket.write(Buffer.concat([Uint8Array.of(message.length >> 8, message.length & 255), message]))
         }
       },
@@ -67,8 +68,9 @@ export async function fakeDns(answer: (asked: Asked) => Replies): Promise<FakeDn
     },
   })
   const udp = createSocket("udp4")
-  udp.on("message", (bytes, { address, port }) => {
-    for (const message of messages(bytes, "udp")) udp.send(message, port, address)
+  let closed = false
+  udp.on("message", async (bytes, from) => {
+    for (const message of await messages(bytes, "udp")) if (!closed) udp.send(message, from.port, from.address)
   })
   await new Promise<void>((resolve, reject) => {
     udp.once("error", reject)
@@ -79,6 +81,7 @@ export async function fakeDns(answer: (asked: Asked) => Replies): Promise<FakeDn
     port: tcp.port,
     asked,
     [Symbol.dispose]() {
+      closed = true
       tcp.stop(true)
       udp.close()
     },

@@ -460,6 +460,40 @@ describe("other options", () => {
     expect(way.granted).toEqual([undefined])
     expect(way.lease.problem).toBe("pool db: no target can be used: it has no targets now (0 in all)")
   })
+
+  test("nobody waits for the DNS where another target can be asked, even in vain", () => {
+    const source = { kind: "dns", host: "db.internal", port: 5432, tls: false } as const
+    const dns = { ...targetSpec(A), url: "dns://db.internal:5432", source }
+    const { pool } = testPool(poolSpec([dns, { ...targetSpec(B), priority: 1 }]))
+    const way = wayThrough(pool)
+    expect([way.next(), way.next()]).toEqual([B, undefined])
+    // That one takes nobody.
+    pool.apply(poolSpec([dns, { ...targetSpec(B), weight: 0 }]))
+    expect(wayThrough(pool).next()).toBe("wait")
+  })
+
+  test("what is wrong with the DNS is said where there is no target, and until it is over", () => {
+    const source = { kind: "dns", host: "db.internal", port: 5432, tls: false } as const
+    const dns = { ...targetSpec(A), url: "dns://db.internal:5432", source }
+    const { pool } = testPool(poolSpec([dns]))
+    const way = wayThrough(pool)
+    expect([way.next(), pool.awaited, pool.troubleOf(dns)]).toEqual([
+      "wait",
+      "the DNS has not answered yet",
+      "no answer yet",
+    ])
+    pool.troubled(dns.url, "db.internal: SERVFAIL")
+    expect(way.granted).toEqual([undefined])
+    expect(way.lease.problem).toBe(
+      "pool db: no target can be used: it has no targets now, db.internal: SERVFAIL (0 in all)",
+    )
+    expect(pool.troubleOf(dns)).toBe("db.internal: SERVFAIL")
+    pool.troubled(dns.url, undefined)
+    expect(pool.troubleOf(dns)).toBeUndefined()
+    pool.troubled(dns.url, "db.internal: SERVFAIL")
+    pool.apply(poolSpec([B]))
+    expect([...pool.troubles]).toEqual([])
+  })
 })
 
 test("pools outlive a snapshot that does not name them, and keep what is known", () => {

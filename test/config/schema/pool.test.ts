@@ -271,7 +271,9 @@ describe("options", () => {
     expect(wrong({ targets: [{ url: "dns://a:1", tls: true }], tls: { sni: "a.example" } })).toEqual([])
   })
 
-  test("a queue has an effect where a target has maxConnections", () => {
+  test("a queue has an effect where a target has maxConnections, or where connections wait for the DNS", () => {
+    expect(wrong({ targets: ["dns://a:1"], queue: {} })).toEqual([])
+    expect(wrong({ targets: ["tcp://a:1", "srv://_a._tcp.b"], queue: {} })).toEqual([])
     expect(wrong({ targets: [{ url: "tcp://a:1", maxConnections: 5 }], queue: {} })).toEqual([])
   })
 
