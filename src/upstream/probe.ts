@@ -7,6 +7,7 @@ import type { HealthSpec } from "../policy/pool.ts"
 import type { Target } from "../policy/target.ts"
 import { readable } from "../policy/thrown.ts"
 import type { UpstreamTls } from "../policy/upstream-tls.ts"
+import { proxyLine } from "../protocol/proxy-write.ts"
 import { NOTHING } from "./check/dialogue.ts"
 import { dialogueOf } from "./check/index.ts"
 import { failed, failedBy, ProbeFailed } from "./probe-failed.ts"
@@ -35,6 +36,8 @@ export interface ProbeContext {
   readonly resolve: (host: string) => readonly Ip[] | Promise<readonly Ip[]>
   /** How the pool speaks TLS to its targets. */
   readonly tls: UpstreamTls | undefined
+  /** Version of the PROXY header that the pool's targets get; a check on another port sends none. */
+  readonly proxyProtocol?: 1 | 2 | undefined
   /** The TLS context of these settings, as connections use it: shared, because the system's authorities are a hundred and more. May throw. */
   readonly secureContext: (tls: UpstreamTls | undefined) => object
   /** Why an address must not be dialled, as connections may not. */
@@ -71,6 +74,9 @@ export const probe = (target: Target, spec: HealthSpec, context: ProbeContext): 
   })
   return Semaphore.withPermit(AT_ONCE, asked)
 }
+
+/** PROXY protocol version 2, section 2.2: LOCAL, without addresses. */
+const LOCAL_HEADER = Uint8Array.of(...new TextEncoder().encode("\r\n\r\n\0\r\nQUIT\n"), 0x20, 0, 0, 0)
 
 /** Where a socket may lead. */
 type Place = { readonly path: string } | { readonly host: string; readonly port: number }
@@ -116,6 +122,10 @@ const talk = (
               orElse: () => failed("no connection"),
             })
       yield* Effect.mapError(connecting, (why) => new Unconnected(why))
+      const { context, port } = asking
+      // Nobody asks through us: it is our own connection.
+      if (context.proxyProtocol !== undefined && port === undefined)
+        socket.write(context.proxyProtocol === 1 ? proxyLine(undefined) : LOCAL_HEADER)
       yield* asking.isEncrypted ? encrypted(asking, socket) : inClear(asking, socket)
       return undefined
     }),

@@ -321,3 +321,21 @@ test("a machine without a descriptor left says nothing about the target", async 
   expect(failedBy(error)).toEqual(new ProbeFailed({ message: "EMFILE", isOurs: true }))
   expect(failedBy(Object.assign(new Error(), { code: "ECONNREFUSED" }))).toMatchObject({ isOurs: false })
 })
+
+describe("a pool whose targets get a PROXY header", () => {
+  test.each([
+    [1, "PROXY UNKNOWN\r\n"],
+    [2, "\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"],
+  ] as const)("has its checks begin with one of version %i that speaks for nobody", async (version, header) => {
+    using server = upstream(async (wire) => {
+      const request = await wire.atLeast(header.length + 4)
+      await wire.write(new TextDecoder().decode(request).startsWith(`${header}PING`) ? "PONG" : "no header")
+    })
+    const check = { send: "PING", expect: "PONG" }
+    expect(await verdict(server.url, check, { proxyProtocol: version })).toBe("alive")
+    // Another port is another listener.
+    expect(
+      await verdict("tcp://127.0.0.1:1", check, { proxyProtocol: version }, { port: server.port, timeout: 300 }),
+    ).toBe('no answer with "PONG" within 300 ms')
+  })
+})
