@@ -1,20 +1,18 @@
 // The pools of a running gateway: the registry, the checks and the DNS beside it, and what is said of them.
 import { Effect, type Scope } from "effect"
-import type { Left } from "./connection/leave-member.ts"
 import { limitIds } from "./connection/pool-limits.ts"
+import { LeavingTargets, type LeavingOptions } from "./leaving-targets.ts"
 import { names } from "./limit/names.ts"
 import type { PoolSpec, TargetSpec } from "./policy/pool.ts"
 import type { Log } from "./observe/log.ts"
 import { span } from "./observe/events.ts"
 import type { Member } from "./upstream/member.ts"
-import type { Leaving, MemberChange, Pool } from "./upstream/pool.ts"
+import type { MemberChange, Pool } from "./upstream/pool.ts"
 import { Pools } from "./upstream/pools.ts"
 import { supervise, type SuperviseOptions } from "./upstream/supervise.ts"
 
-export interface OpenPoolsOptions extends Omit<SuperviseOptions, "troubled"> {
+export interface OpenPoolsOptions extends Omit<SuperviseOptions, "troubled">, LeavingOptions {
   readonly log: Log
-  /** Sends connections of a target that fails elsewhere, or closes them. */
-  readonly leave: (member: Member, who: Leaving, why: string) => Left
 }
 
 export interface OpenPools {
@@ -24,25 +22,15 @@ export interface OpenPools {
 
 export const openPools = (options: OpenPoolsOptions): Effect.Effect<OpenPools, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { leave, log } = options
+    const { log } = options
+    const leaving = new LeavingTargets(options)
     const supervisor = yield* supervise({ ...options, troubled: (...trouble) => reportTrouble(log, ...trouble) })
     const pools: Pools = yield* Effect.acquireRelease(
       Effect.sync(
         () =>
           new Pools({
             changed: (pool, member, change) => report(log, pool, member, change),
-            leave(member, who) {
-              const why = who === "attempts" ? "its last connections failed" : `it fails its checks: ${member.problem}`
-              const { closed, moved } = leave(member, who, why)
-              if (moved > 0)
-                log.info(
-                  `${member.name}: ${moved === 1 ? "1 connection" : `${moved} connections`} that had not heard from it went elsewhere`,
-                )
-              if (closed > 0)
-                log.warn(
-                  `${member.name}: closed ${closed === 1 ? "1 connection" : `${closed} connections`}, because it fails its checks`,
-                )
-            },
+            leave: (pool, member, who) => leaving.leave(pool, member, who),
             members: (pool) => supervisor.look(pool, pools.find(pool.name) !== pool),
           }),
       ),

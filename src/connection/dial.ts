@@ -90,6 +90,11 @@ export class Dial {
     return this.targets.more
   }
 
+  /** Whether the pool has another target for it, now or when it has retries again. */
+  get hasOther(): boolean {
+    return this.lease?.hasOther === true
+  }
+
   /** Tries the next target; with none left, the route has failed. */
   next(): void {
     this.turn++

@@ -11,6 +11,8 @@ export interface Left {
   /** Go on to another target: nobody notices. */
   readonly moved: number
   readonly closed: number
+  /** Could go on to another target if the pool had more retries to spare now. */
+  readonly waiting: number
 }
 
 /**
@@ -19,30 +21,33 @@ export interface Left {
  * to go.
  */
 export function leaveMember(path: DataPath, member: Member, who: Leaving, why: string): Left {
-  let moved = 0
-  let closed = 0
+  const left = { moved: 0, closed: 0, waiting: 0 }
   let spare: number | undefined = undefined
   for (const connection of Array.from(path.live)) {
     const { dial, state } = connection
     if (dial?.member !== member || (state !== State.dialling && state !== State.relaying)) continue
     spare ??= dial.pool!.spareRetries
-    if (spare > 0 && dial.more && moves(connection, dial, who, why)) {
-      spare--
-      moved++
+    if (isUntouched(connection, who) && dial.hasOther) {
+      if (spare > 0 && moves(connection, dial, why)) {
+        spare--
+        left.moved++
+      } else left.waiting++
     } else if (who === "all") {
-      closed++
+      left.closed++
       close(connection, dial, why)
     }
   }
-  return { moved, closed }
+  return left
 }
 
-function moves(connection: Connection, dial: Dial, who: Leaving, why: string): boolean {
-  if (connection.state === State.dialling) {
-    dial.giveUp(why)
-    return true
-  }
-  return who !== "attempts" && unused(connection) && tryNextTarget(connection, why)
+function isUntouched(connection: Connection, who: Leaving): boolean {
+  return connection.state === State.dialling || (who !== "attempts" && unused(connection))
+}
+
+function moves(connection: Connection, dial: Dial, why: string): boolean {
+  if (connection.state === State.relaying) return tryNextTarget(connection, why)
+  dial.giveUp(why)
+  return true
 }
 
 function close(connection: Connection, dial: Dial, why: string): void {

@@ -34,7 +34,7 @@ export class RetryBudget {
 
   /** Half of what there is: for retries that can wait. */
   get spare(): number {
-    return Math.floor(this.saved / 2)
+    return this.share === 0 ? 0 : Math.floor(this.saved / 2)
   }
 
   /** Spends one. */

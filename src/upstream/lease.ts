@@ -29,7 +29,13 @@ export class Lease implements Attempts {
   }
 
   get more(): boolean {
-    return this.made < this.attempts && this.pool.allowsRetry() && this.pool.canPick(this)
+    return this.pool.allowsRetry() && this.hasOther
+  }
+
+  /** Whether there is another one to try, now or when there are retries again. */
+  get hasOther(): boolean {
+    const { pool } = this
+    return this.made < this.attempts && pool.spec.retryBudget > 0 && pool.canPick(this)
   }
 
   next(): Target | typeof WAIT | undefined {

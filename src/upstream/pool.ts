@@ -29,7 +29,7 @@ const LONGEST_TIMER = 3_600_000
 export interface PoolExits {
   readonly changed: (pool: Pool, member: Member, change: MemberChange) => void
   /** It is not to be waited for any longer. */
-  readonly leave: (member: Member, who: Leaving) => void
+  readonly leave: (pool: Pool, member: Member, who: Leaving) => void
   /** There are other members than before: whoever follows them is to look again. */
   readonly members: (pool: Pool) => void
 }
@@ -240,7 +240,7 @@ export class Pool implements PoolFacts {
     this.exits.changed(this, member, "ejected")
     this.rebuild()
     // Not at once: who reports this failure is still on its way to the next member itself.
-    queueMicrotask(() => this.exits.leave(member, "attempts"))
+    queueMicrotask(() => this.exits.leave(this, member, "attempts"))
   }
 
   /** What its checks say of a member: healthy without a problem. */
@@ -252,7 +252,7 @@ export class Pool implements PoolFacts {
     if (healthy) this.rise(member)
     this.rebuild()
     this.exits.changed(this, member, healthy ? "up" : "down")
-    if (!healthy) this.exits.leave(member, this.spec.closeOnUnhealthy ? "all" : "unheard")
+    if (!healthy) this.exits.leave(this, member, this.spec.closeOnUnhealthy ? "all" : "unheard")
   }
 
   /** Nobody names it any more: whoever waits is told. */

@@ -36,7 +36,7 @@ function pooled(spec: PoolSpec, options?: RouteOptions, otherwise?: ReturnType<t
   const left: Left[] = []
   const pools: Pools = new Pools({
     changed: (_, member, change) => changes.push(`${change} ${member.id}`),
-    leave: (member, who) => left.push(leaveMember(gate.path, member, who, "it fails")),
+    leave: (_, member, who) => left.push(leaveMember(gate.path, member, who, "it fails")),
     members: () => undefined,
   })
   pools.apply(new Map([["db", spec]]))
@@ -176,7 +176,7 @@ describe("a target that fails its checks", () => {
     client.end()
     const [event] = await served.gate.ended(1)
     expect(event!.upstream).toMatchObject({ target: good.url, attempts: 2, error: null })
-    expect(served.left).toEqual([{ moved: 1, closed: 0 }])
+    expect(served.left).toEqual([{ moved: 1, closed: 0, waiting: 0 }])
     expect(membersOf(served).map(({ active }) => active)).toEqual([0, 0])
   })
 
@@ -193,7 +193,7 @@ describe("a target that fails its checks", () => {
     served.pools.find("db")!.checked(membersOf(served)[0]!, "no answer")
     await client.write("?")
     expect(await client.text()).toBe("late")
-    expect(served.left).toEqual([{ moved: 0, closed: 0 }])
+    expect(served.left).toEqual([{ moved: 0, closed: 0, waiting: 0 }])
   })
 
   test("has these closed as well where the pool says so, and the event says why", async () => {
@@ -211,7 +211,7 @@ describe("a target that fails its checks", () => {
     const [event] = await served.gate.ended(1)
     expect(event!.close).toEqual({ reason: "upstream-closed", by: "gateway" })
     expect(event!.upstream).toMatchObject({ target: slow.url, error: "it fails" })
-    expect(served.left).toEqual([{ moved: 1, closed: 1 }])
+    expect(served.left).toEqual([{ moved: 1, closed: 1, waiting: 0 }])
   })
 
   test("is not waited for by those who only try to reach it", async () => {
@@ -241,7 +241,7 @@ describe("a target that fails its checks", () => {
       await eventually(() => membersOf(served)[0]!.active === 1)
       await eventually(() => stalled.accepted.some((wire) => !wire.closed))
       served.pools.find("db")!.checked(membersOf(served)[0]!, "no answer")
-      expect(served.left).toEqual([{ moved: 0, closed: 0 }])
+      expect(served.left).toEqual([{ moved: 0, closed: 0, waiting: 0 }])
       client.end()
       expect((await served.gate.ended(1))[0]!.close.reason).toBe("client-closed")
     }
@@ -264,7 +264,7 @@ test("who tries to reach a target goes elsewhere as soon as others have found th
     lease.release()
   }
   expect(await client.text()).toBe("ok")
-  expect(served.left).toEqual([{ moved: 1, closed: 0 }])
+  expect(served.left).toEqual([{ moved: 1, closed: 0, waiting: 0 }])
   expect(served.changes).toEqual([`ejected ${hole.url}`])
 })
 

@@ -90,7 +90,7 @@ export function testPool(spec: PoolSpec): TestPool {
   const left: [Leaving, Member][] = []
   const exits: PoolExits = {
     changed: (_, member, change) => changes.push(`${change} ${member.id}`),
-    leave: (member, who) => left.push([who, member]),
+    leave: (_, member, who) => left.push([who, member]),
     members: () => undefined,
   }
   const pool = new Pool(spec, exits)

@@ -69,7 +69,7 @@ class History {
 
   constructor(seed: number) {
     this.random = random(seed)
-    this.pool = new Pool(anySpec(this.random), { ...NO_EXITS, leave: (member, who) => this.leave(member, who) })
+    this.pool = new Pool(anySpec(this.random), { ...NO_EXITS, leave: (_, member, who) => this.leave(member, who) })
   }
 
   step(): void {
