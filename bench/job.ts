@@ -59,6 +59,17 @@ export type Job =
     }
   /** New connections until `stop`. */
   | { readonly kind: "stream"; readonly aim: Aim; readonly concurrency: number }
+  /** New connections at this pace for so many seconds, each of which waits `patience` milliseconds for its answer. */
+  | {
+      readonly kind: "pace"
+      readonly aim: Aim
+      /** Per second. */
+      readonly rate: number
+      readonly seconds: number
+      readonly patience: number
+      /** The upstream speaks first; otherwise it is asked. */
+      readonly greeted: boolean
+    }
   | { readonly kind: "stop" }
   /** Closes what is kept. */
   | { readonly kind: "shut" }
@@ -73,4 +84,6 @@ export interface Done {
   readonly p99: number
   /** Connections that have taken up an earlier session; over TLS. */
   readonly resumed?: number
+  /** When those began that failed: milliseconds since 1970. Of a pace; its percentiles are until the first byte. */
+  readonly failures?: readonly number[]
 }

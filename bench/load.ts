@@ -3,6 +3,7 @@
 import { rename } from "./hello.ts"
 import type { Aim, Done, Job } from "./job.ts"
 import { Encrypted } from "./load-tls.ts"
+import { pace } from "./load-pace.ts"
 import { Progress } from "./progress.ts"
 import { ANSWER_LENGTH, BLOCK, DONE, REQUEST, transferRequest } from "./wire.ts"
 
@@ -300,6 +301,8 @@ async function perform(job: Job): Promise<Done> {
     case "stream":
       stream(job)
       return NOTHING
+    case "pace":
+      return pace(job, connect)
     case "stop": {
       const stopping = streaming
       streaming = undefined

@@ -50,6 +50,11 @@ const METRICS: Readonly<Record<string, Metric>> = {
   effect_p95: { label: "in effect, p95 ms", digits: 1 },
   effect_max: { label: "in effect, max ms", digits: 1 },
   ns: { label: "ns", digits: 0 },
+  before: { label: "failed before", digits: 0 },
+  known_ms: { label: "known after ms", digits: 0 },
+  retries: { label: "retries", digits: 0 },
+  first_p50: { label: "first byte, p50 ms", digits: 2 },
+  first_p99: { label: "first byte, p99 ms", digits: 2 },
   failed: { label: "failed", digits: 0 },
   units: { label: "{unit}s", digits: 0, more: true },
 }

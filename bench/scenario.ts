@@ -85,6 +85,7 @@ const CANNOT: Readonly<Record<Policy, string>> = {
   sni: "has no look-up by name here",
   terminate: "does not end TLS",
   tell: "does not end TLS with an answer of its own",
+  pool: "has no health checks",
 }
 
 /** Everybody who can do this task, on a free port each; and who cannot. */

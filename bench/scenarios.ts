@@ -6,6 +6,7 @@ import { handshakeScenarios } from "./scenarios/handshakes.ts"
 import { idle } from "./scenarios/idle.ts"
 import { listeners } from "./scenarios/listeners.ts"
 import { micro } from "./scenarios/micro.ts"
+import { poolFailures } from "./scenarios/pool-failures.ts"
 import { profile } from "./scenarios/profile.ts"
 import { reload } from "./scenarios/reload.ts"
 import { requests } from "./scenarios/requests.ts"
@@ -29,6 +30,7 @@ export const SCENARIOS: readonly Scenario[] = [
   save,
   startup,
   slow,
+  poolFailures,
   syscalls,
   micro,
   profile,

@@ -8,9 +8,20 @@ import { ANSWER_LENGTH, REQUEST } from "./wire.ts"
  * What it has to do with a connection. list: route it if the source is in one of 100 ranges; promise, timer: the same
  * after a resolved promise or 1 ms; deny: the source is in none of them; answer: a text of its own. Without the ranges:
  * sni: route it by the name in its ClientHello, as it is; terminate: end TLS and route what is inside; tell: end TLS and
- * answer a text of its own.
+ * answer a text of its own; pool: route it to one of several targets, which are checked.
  */
-export type Policy = "list" | "promise" | "timer" | "deny" | "answer" | "sni" | "terminate" | "tell"
+export type Policy = "list" | "promise" | "timer" | "deny" | "answer" | "sni" | "terminate" | "tell" | "pool"
+
+/** How targets of a pool are checked. Durations in milliseconds. One that is up for a second does not come back by that. */
+export const POOL = { interval: 500, timeout: 500, fall: 2, rise: 4, expect: "upstream" } as const
+
+/** What a pool looks like at one moment. */
+export interface PoolState {
+  /** By target: it gets no connections. */
+  readonly out: readonly boolean[]
+  /** Attempts after a connection's first, so far. */
+  readonly retries: number
+}
 
 export interface Task {
   readonly policy: Policy
@@ -30,6 +41,10 @@ export interface Task {
   readonly hello?: Hello
   /** terminate, tell: what clients are shown. */
   readonly certificate?: Certificate
+  /** pool: ports of the targets on 127.0.0.1, whether these speak first, and how they are picked. @default in turn */
+  readonly targets?: readonly number[]
+  readonly greeted?: boolean
+  readonly leastConnections?: boolean
 }
 
 /** The names that the task knows. */
@@ -53,6 +68,8 @@ export interface System {
   version(): string
   /** Writes what it needs into the folder and returns the command that starts it in the foreground. */
   prepare(task: Task, folder: string): readonly string[]
+  /** What its pool looks like; of those that do `pool`. */
+  pool?(folder: string): Promise<PoolState>
   /** Makes the running program take a changed task; what it needs was written already. */
   reload?(program: Program): void
   /** A system whose configuration cannot be changed while it runs has none. */

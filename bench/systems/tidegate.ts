@@ -1,11 +1,12 @@
 // Tidegate itself, as `tidegate serve` starts it, with a policy file for the task.
 import { readFileSync, renameSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
+import { askControl, type Status } from "../../src/admin/control.ts"
 import type { Certificate } from "../certificates.ts"
 import { DIGITS } from "../hello.ts"
 import { ranges } from "../ranges.ts"
-import type { Policy, System, Task } from "../system.ts"
-import { OWN_ANSWER } from "../wire.ts"
+import { POOL, type Policy, type System, type Task } from "../system.ts"
+import { OWN_ANSWER, REQUEST } from "../wire.ts"
 
 const ROOT = resolve(import.meta.dir, "../..")
 /** As many ports as one URL may name. */
@@ -27,6 +28,7 @@ const WAITS: Partial<Record<Policy, string>> = {
 
 export function policyText(task: Task): string {
   if (task.policy === "sni") return byName(task)
+  if (task.policy === "pool") return pooled(task)
   if (task.certificate !== undefined) return terminating(task, task.certificate)
   const wait = WAITS[task.policy]
   const granted =
@@ -40,6 +42,24 @@ const office = cidrs(${JSON.stringify(ranges(task.policy))})
 export ${wait === undefined ? "" : "async "}function on_tcp_connect(connection: Connection) {
   ${wait ?? ""}
   return connection.client.within(office) ? ${granted} : deny()
+}
+`
+}
+
+/** The same intervals, counts and exchanges as in HAProxy's configuration. */
+function pooled({ address, first, greeted, leastConnections, targets = [] }: Task): string {
+  const urls = targets.map((port) => `tcp://127.0.0.1:${port}`)
+  const check = { ...(greeted === true ? {} : { send: new TextDecoder().decode(REQUEST) }), expect: POOL.expect }
+  const health = { check, interval: POOL.interval, jitter: 0, timeout: POOL.timeout, fall: POOL.fall, rise: POOL.rise }
+  const balance = leastConnections === true ? "least-connections" : "round-robin"
+  return `import { route } from "tidegate"
+
+export const listen = "tcp://${address}:${first}"
+
+export const pools = { web: ${JSON.stringify({ targets: urls, balance, health })} }
+
+export function on_tcp_connect() {
+  return route("web")
 }
 `
 }
@@ -92,13 +112,18 @@ export function serveCommand(folder: string, bunOptions: readonly string[] = [])
 export const tidegate: System = {
   name: "tidegate",
   missing: () => undefined,
-  policies: ["list", "promise", "timer", "deny", "answer", "sni", "terminate", "tell"],
+  policies: ["list", "promise", "timer", "deny", "answer", "sni", "terminate", "tell", "pool"],
   buffers: false,
   reloads: true,
   version() {
     const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"))
     const { stdout } = Bun.spawnSync(["git", "-C", ROOT, "describe", "--always", "--dirty"])
     return [version, stdout.toString().trim()].filter(Boolean).join(" ")
+  },
+  async pool(folder) {
+    const { pools } = (await askControl({ folder }, "status")) as Status
+    const { retries, targets } = pools[0]!
+    return { retries, out: targets.map(({ state }) => state !== "up") }
   },
   prepare(task, folder) {
     save(join(folder, "policy.ts"), policyText(task))
