@@ -139,8 +139,9 @@ export const gateway = (
     })
     const pools = yield* openPools({
       log,
-      probe: (target, health, tls) =>
+      probe: (target, health, { proxyProtocol, tls }) =>
         probe(target, health, {
+          proxyProtocol,
           resolve: (host) => resolver.resolve(host),
           tls,
           secureContext: (settings) => path.contexts.forUpstream(settings),
@@ -148,6 +149,7 @@ export const gateway = (
         }),
       follow: (source, exits) => follow(source, { ...exits, dns }),
       leave: (member, who, why) => leaveMember(path, member, who, why),
+      failed: (error) => failures.internalError(error),
     })
     const path = makeDataPath(options.settings, {
       closed: events.wanted ? (summary) => events.closed(summary) : undefined,

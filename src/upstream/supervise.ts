@@ -9,6 +9,9 @@ import type { Member, MemberFacts } from "./member.ts"
 import type { Pool } from "./pool.ts"
 import type { ProbeFailed } from "./probe-failed.ts"
 
+/** 10 s: what has met a bug of ours begins anew, and does not meet it all the time. */
+const ANEW = 10_000
+
 /** How a pool's targets are spoken to, by checks as by connections. */
 export type Manner = Pick<PoolSpec, "proxyProtocol" | "tls">
 
@@ -18,6 +21,8 @@ export interface SuperviseOptions {
   readonly follow: (source: Followed, exits: Omit<FollowOptions, "dns">) => Effect.Effect<never>
   /** What is wrong with the answers about a target of a pool; `undefined` once nothing is. */
   readonly troubled: (pool: Pool, target: TargetSpec, problem: string | undefined) => void
+  /** A bug of ours: what was going on begins anew after a while. */
+  readonly failed: (error: unknown) => void
 }
 
 export interface Supervisor {
@@ -48,13 +53,15 @@ interface Watched {
 const NOTHING: Watched = { checks: new Map(), followed: new Map() }
 
 export const supervise = ({
+  failed,
   follow,
   probe,
   troubled,
 }: SuperviseOptions): Effect.Effect<Supervisor, never, Scope.Scope> =>
   Effect.gen(function* () {
     const fibers = yield* FiberMap.make<string, never, never>()
-    const run = yield* FiberMap.runtime(fibers)<never>()
+    const fork = yield* FiberMap.runtime(fibers)<never>()
+    const run = (key: string, work: Effect.Effect<never>) => fork(key, lasting(work, failed))
     const watched = new Map<Pool, Watched>()
     const end = (key: string) => Effect.runFork(FiberMap.remove(fibers, key))
 
@@ -85,6 +92,17 @@ export const supervise = ({
       },
     }
   })
+
+/** Nothing that goes on for a pool ends by itself, and least of all unheard. */
+const lasting = (work: Effect.Effect<never>, failed: SuperviseOptions["failed"]): Effect.Effect<never> =>
+  Effect.forever(
+    Effect.catchDefect(work, (error) =>
+      Effect.andThen(
+        Effect.sync(() => failed(error)),
+        Effect.sleep(ANEW),
+      ),
+    ),
+  )
 
 const followKey = (pool: Pool, target: TargetSpec) => `${pool.name} ${target.url}`
 

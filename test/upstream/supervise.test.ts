@@ -1,12 +1,13 @@
 // What goes on for pools beside their connections: from when until when, and by which options.
 import { expect, jest, test } from "bun:test"
 import { Effect } from "effect"
+import { TestClock } from "effect/testing"
 import { parsePoolTarget } from "../../src/policy/pool-target.ts"
 import type { PoolSpec, TargetSpec } from "../../src/policy/pool.ts"
 import type { DnsRecord } from "../../src/upstream/follow.ts"
 import { Pools } from "../../src/upstream/pools.ts"
 import { supervise, type SuperviseOptions } from "../../src/upstream/supervise.ts"
-import { poolSpec, targetSpec } from "../helper/pools.ts"
+import { poolSpec, targetSpec, testPool } from "../helper/pools.ts"
 
 type Exits = Parameters<SuperviseOptions["follow"]>[1]
 
@@ -53,6 +54,7 @@ async function supervising(body: (world: World) => void): Promise<void> {
           () => followed.delete(name),
         )
       },
+      failed: (error) => said.push(String(error)),
       troubled: (pool, target, problem) => said.push([pool.name, target.name, problem]),
     })
     const pools: Pools = new Pools({
@@ -183,3 +185,27 @@ test("trouble is told by the name of now", () =>
     ])
     expect(pools.find("db")!.troubles.size).toBe(0)
   }))
+
+test("a bug of ours is told, and does not end what goes on for a pool", () => {
+  let met = 0
+  const said: unknown[] = []
+  const program = Effect.gen(function* () {
+    const supervisor = yield* supervise({
+      probe: () => Effect.void,
+      follow: () =>
+        Effect.suspend(() => {
+          if (met++ < 2) throw new Error("met")
+          return Effect.never
+        }),
+      troubled: () => undefined,
+      failed: (error) => said.push(String(error)),
+    })
+    supervisor.look(testPool(poolSpec([followedSpec(DNS)])).pool, false)
+    expect([met, said]).toEqual([1, ["Error: met"]])
+    yield* TestClock.adjust(10_000)
+    expect([met, said]).toEqual([2, ["Error: met", "Error: met"]])
+    yield* TestClock.adjust(100_000)
+    expect([met, said.length]).toEqual([3, 2])
+  })
+  return Effect.runPromise(Effect.scoped(program).pipe(Effect.provide(TestClock.layer())))
+})
