@@ -278,7 +278,7 @@ export const gateway = (
         ready: state.ready,
         draining: state.draining,
         snapshot: snapshot?.id ?? "",
-        connections: { active: path.live.size, max: path.cap, accepted: path.accepted },
+        connections: { active: path.live.size, max: path.cap, accepted: path.accepted, held: path.delayed },
         listeners: listeners.status().map(({ plan, state, address, error, active }) => ({
           name: plan.name,
           url: plan.url,
