@@ -73,7 +73,13 @@ export interface Status {
   readonly draining: boolean
   /** The id of the snapshot that decides about new connections. */
   readonly snapshot: string
-  readonly connections: { readonly active: number; readonly max: number; readonly accepted: number }
+  readonly connections: {
+    readonly active: number
+    readonly max: number
+    readonly accepted: number
+    /** Of those that are open: clients that a `delay` holds. */
+    readonly held?: number | undefined
+  }
   readonly listeners: readonly ListenerStatus[]
   readonly files: readonly FileStatus[]
   readonly pools: readonly PoolStatus[]

@@ -79,10 +79,11 @@ function table(found: Status, word: string): string {
   const paint = painter(wantsColor(1))
   const { certificates = [], connections, listeners, files, lists = [], databases = [], pools = [], events } = found
   const state = (name: string) => paint(STATE_COLORS[name] ?? "bold", name)
+  const held = connections.held === undefined || connections.held === 0 ? "" : `, ${connections.held} of them held`
   const since = span(Date.now() - Date.parse(found.startedAt))
   const lines = [
     `${state(word)}  pid ${found.pid}, version ${printable(found.version)}, up ${since}, snapshot ${printable(found.snapshot)}`,
-    `${connections.active} of at most ${connections.max} connections, ${connections.accepted} accepted since the start`,
+    `${connections.active} of at most ${connections.max} connections${held}, ${connections.accepted} accepted since the start`,
   ]
   if (events.dropped > 0) lines.push(paint("yellow", `${events.dropped} events dropped: they were not read in time`))
   const heads = ["LISTENER", "STATE", "ADDRESS", "ACTIVE", "POLICIES"]

@@ -3,9 +3,10 @@
 import { expect, test } from "bun:test"
 import { Crowd } from "../helper/crowd.ts"
 import { askFrom } from "../helper/ask-from.ts"
+import { tidegate } from "../helper/cli.ts"
 import { eventually } from "../helper/eventually.ts"
 import { servedDuring } from "../helper/onlooker.ts"
-import { serve, type Served } from "../helper/serve.ts"
+import { RUNTIME, serve, type Served } from "../helper/serve.ts"
 import { descriptorsOf, forgetPeak, givenBack, memoryOf, peakOf } from "../helper/vitals.ts"
 
 const ATTACKER = "127.0.1.1"
@@ -149,6 +150,8 @@ test("a tarpit holds a quarter of the connections, of the gateway and of its lis
     eventually(() => held(ofAll) === 90),
   )
   expect(await askFrom("127.0.0.9", all)).toBe("served")
+  const { stdout } = await tidegate(["status", gateway.folder], { env: { XDG_RUNTIME_DIR: RUNTIME } })
+  expect(stdout).toContain("connections, 100 of them held, ")
   // Who leaves makes room for another one.
   ofFew.reset()
   await eventually(() => descriptorsOf(gateway.pid) < idle + 400)
