@@ -45,6 +45,7 @@ const METRICS: Readonly<Record<string, Metric>> = {
   pss_kb: { label: "PSS kB per {unit}", digits: 2 },
   rss_mb: { label: "RSS MB", digits: 1 },
   pss_mb: { label: "PSS MB", digits: 1 },
+  grown_mb: { label: "RSS MB grown", digits: 1 },
   ready_ms: { label: "ms to serve", digits: 0 },
   effect_p50: { label: "in effect, p50 ms", digits: 1 },
   effect_p95: { label: "in effect, p95 ms", digits: 1 },

@@ -2,6 +2,7 @@
 import type { Scenario } from "./scenario.ts"
 import { bulkScenarios } from "./scenarios/bulk.ts"
 import { connectionScenarios } from "./scenarios/connections.ts"
+import { flood } from "./scenarios/flood.ts"
 import { handshakeScenarios } from "./scenarios/handshakes.ts"
 import { idle } from "./scenarios/idle.ts"
 import { listeners } from "./scenarios/listeners.ts"
@@ -30,6 +31,7 @@ export const SCENARIOS: readonly Scenario[] = [
   save,
   startup,
   slow,
+  flood,
   poolFailures,
   syscalls,
   micro,
