@@ -87,8 +87,10 @@ function servicesOf(
     const found = yield* Effect.forEach(hosts.sort(compare).slice(0, MOST_HOSTS), (host) => hostOf(host, dns), {
       concurrency: HOSTS_AT_ONCE,
     })
-    // Of a host about which nobody can say anything the last answer stands too.
-    known = new Map([...found.map(({ host, ips }) => [host, ips ?? known.get(host) ?? []] as const), ...addresses])
+    known = new Map([
+      ...found.map((host) => [host.host, addressesNow(host, known.get(host.host) ?? [])] as const),
+      ...addresses,
+    ])
     const records = services.map((each) => recordOf(each, known.get(each.host) ?? []))
     // The same host and port twice is one target, as its best record has it: the last that goes into the map.
     const distinct = new Map(
@@ -100,27 +102,41 @@ function servicesOf(
     return {
       records: [...distinct.values()].sort(inOrder),
       ttl: Math.min(ttl, ...found.map((each) => each.ttl)),
-      problem: undefined,
+      problem: found.find((each) => each.problem !== undefined)?.problem,
     }
   })
 }
 
-interface FoundHost {
+interface FoundHost extends Pick<Addresses, "ipv4" | "ipv6" | "problem" | "ttl"> {
   readonly host: string
-  /** `undefined` where nobody could say. */
-  readonly ips: readonly Ip[] | undefined
-  readonly ttl: number
+}
+
+/** Of a host, and of a family of its addresses, about which nobody can say anything the last answer stands too. */
+function addressesNow({ ipv4, ipv6 }: FoundHost, known: readonly Ip[]): readonly Ip[] {
+  return [
+    ...(ipv4 ?? known.filter(({ family }) => family === "IPv4")),
+    ...(ipv6 ?? known.filter(({ family }) => family === "IPv6")),
+  ]
 }
 
 /** Names in records are absolute. */
 function hostOf(host: string, dns: Dns): Effect.Effect<FoundHost> {
+  const nothing = (problem: string | undefined): FoundHost => ({
+    host,
+    ipv4: undefined,
+    ipv6: undefined,
+    ttl: Number.POSITIVE_INFINITY,
+    problem,
+  })
   return Effect.timeoutOption(dns.addresses(`${host}.`), HOST_WITHIN).pipe(
-    Effect.map((answer): FoundHost => {
-      if (Option.isNone(answer)) return { host, ips: undefined, ttl: Number.POSITIVE_INFINITY }
-      const { ipv4, ipv6, ttl } = answer.value
-      return { host, ips: [...(ipv6 ?? []), ...(ipv4 ?? [])], ttl }
-    }),
-    Effect.catch(() => Effect.succeed({ host, ips: undefined, ttl: Number.POSITIVE_INFINITY })),
+    Effect.map((answer) =>
+      // One family is enough: of many hosts the other has none.
+      Option.isSome(answer)
+        ? { ...answer.value, host, problem: undefined }
+        : nothing(`${host}: no answer within ${HOST_WITHIN} ms`),
+    ),
+    // The word that there is nothing is no trouble of the DNS.
+    Effect.catch((failure) => Effect.succeed(nothing(failure._tag === "NothingFound" ? undefined : failure.message))),
   )
 }
 

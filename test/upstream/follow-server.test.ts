@@ -74,8 +74,11 @@ describe.skipIf(!installed("knotd", "knotc"))("a server's records are followed",
       "1*db-2.example.test:5432@0 10.0.0.2",
       "5*db-3.elsewhere:5433@10",
     ])
+    // It knows nothing of that one.
+    expect(await followed.next()).toStartWith("db-3.elsewhere.: REFUSED from 127.0.0.1 port ")
     await knot.change("_pg._tcp.db 1 SRV 0 60 5432 db-1", "db-1 1 A 10.0.0.9")
     expect(await followed.next()).toEqual(["60*db-1.example.test:5432@0 10.0.0.9"])
+    expect(await followed.next()).toBeUndefined()
     await knot.change("_pg._tcp.db 1 SRV 0 0 0 .")
     expect(await followed.next()).toEqual([])
   })
