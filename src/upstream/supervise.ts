@@ -1,6 +1,6 @@
 // Everything about pools that waits: checks of their targets, and the DNS for targets that follow it. One fiber for
 // each, as long as the pool has the target; nothing here is on the way of a connection.
-import { Effect, FiberMap, Random, type Scope } from "effect"
+import { Clock, Effect, FiberMap, Random, type Scope } from "effect"
 import type { Target } from "../policy/target.ts"
 import { parseIp } from "../policy/address.ts"
 import type { HealthSpec, PoolSpec, TargetSpec } from "../policy/pool.ts"
@@ -50,6 +50,9 @@ interface Watched {
   readonly followed: ReadonlyMap<string, Following>
 }
 
+/** In a millisecond. */
+const NANOSECONDS = 1e6
+
 const NOTHING: Watched = { checks: new Map(), followed: new Map() }
 
 export const supervise = ({
@@ -80,7 +83,8 @@ export const supervise = ({
             run(key, follow(source, exitsOf(pool, following, troubled)))
         }
         for (const [key, checking] of now.checks) {
-          if (!isSame(before.checks.get(key), checking)) run(key, check(probe, pool, checking))
+          const old = before.checks.get(key)
+          if (!isSame(old, checking)) run(key, check(probe, pool, checking, !asksTheSame(old, checking)))
         }
         for (const target of pool.spec.targets) {
           const following = now.followed.get(followKey(pool, target))
@@ -150,17 +154,21 @@ function apply(pool: Pool, { records, target }: Following): void {
   )
 }
 
-/** Checks a member for ever. */
+/**
+ * Checks a member for ever.
+ * @param isNew nothing is known of it by this check: the first answer is believed at once
+ */
 const check = (
   probe: SuperviseOptions["probe"],
   pool: Pool,
   { health, manner, member }: Checking,
+  isNew: boolean,
 ): Effect.Effect<never> =>
   Effect.gen(function* () {
     let differing = 0
-    let isFirst = true
+    let isFirst = isNew
     for (;;) {
-      const started = performance.now()
+      const started = yield* Clock.monotonicTimeNanos
       const failure = yield* probe(member.target, health, manner).pipe(
         Effect.as(undefined),
         Effect.catch(Effect.succeed),
@@ -169,7 +177,6 @@ const check = (
       if (failure?.isOurs !== true) {
         const problem = failure?.message
         differing = member.healthy === (problem === undefined) ? 0 : differing + 1
-        // What nobody knows anything of yet is believed at once.
         const enough = isFirst ? 1 : member.healthy ? health.fall : health.rise
         isFirst = false
         if (differing >= enough) {
@@ -178,10 +185,16 @@ const check = (
         } else if (!member.healthy && problem !== undefined) member.problem = problem
       }
       const random = yield* Random.nextBetween(-1, 1)
-      const wait = health.interval * (1 + health.jitter * random) - (performance.now() - started)
+      const spent = Number((yield* Clock.monotonicTimeNanos) - started) / NANOSECONDS
+      const wait = health.interval * (1 + health.jitter * random) - spent
       yield* Effect.sleep(Math.max(0, wait))
     }
   })
+
+/** Whether what the one has found holds for the other: it was asked the same, perhaps at other times. */
+function asksTheSame(a: Checking | undefined, b: Checking): boolean {
+  return a?.member === b.member && Bun.deepEquals(a.health.check, b.health.check) && Bun.deepEquals(a.manner, b.manner)
+}
 
 /** Whether a check that goes on is the one that is wanted. */
 function isSame(a: Checking | undefined, b: Checking): boolean {
