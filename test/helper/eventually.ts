@@ -4,6 +4,6 @@
 const LOOK_EVERY = 2
 
 /** Resolves as soon as the condition holds. */
-export async function eventually(condition: () => boolean): Promise<void> {
-  while (!condition()) await Bun.sleep(LOOK_EVERY)
+export async function eventually(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await Bun.sleep(LOOK_EVERY)
 }

@@ -73,7 +73,10 @@ export async function fakeDns(answer: (asked: Asked) => Replies | Promise<Replie
     for (const message of await messages(bytes, "udp")) if (!closed) udp.send(message, from.port, from.address)
   })
   await new Promise<void>((resolve, reject) => {
-    udp.once("error", reject)
+    udp.once("error", (error) => {
+      tcp.stop(true)
+      reject(error)
+    })
     udp.bind(tcp.port, "127.0.0.1", resolve)
   })
   return {

@@ -1,5 +1,6 @@
 // Names of a DNS server of this process, which says what the test wants to be true now: well, badly, late or not at all.
 import type { Answer } from "dns-packet"
+import { eventually } from "./eventually.ts"
 import { fakeDns, soa, type Asked, type FakeDns, type Replies } from "./fake-dns.ts"
 
 /** `held`: it answers once it is in another mood again. */
@@ -60,9 +61,12 @@ export async function startZone(...first: Answer[]): Promise<Zone> {
       records = now
     },
     stop,
-    async start() {
-      running = await fakeDns(answer, port)
-    },
+    start: () =>
+      // Somebody else may have the port for a moment.
+      eventually(async () => {
+        running = await fakeDns(answer, port).catch(() => undefined)
+        return running !== undefined
+      }),
     [Symbol.dispose]: stop,
   }
 }
