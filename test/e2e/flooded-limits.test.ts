@@ -27,7 +27,7 @@ function claims(nth: number, host: number): Uint8Array {
 
 test("10,000 networks that a trusted sender claims are counted apart, and take little memory", async () => {
   const networks = 10_000
-  const atOnce = 500
+  const atOnce = 200
   const listen = {
     url: "tcp://127.0.0.1:0",
     proxyProtocol: { from: [`${SENDER}/32`], mode: "required" },

@@ -23,16 +23,18 @@ export async function on_tcp_connect(connection: tidegate.Connection) {
 }
 `
 
-/** Connects so many times, so many at a time, and is closed each time. */
+/** 200: the kernel keeps 1,000 packets of a loopback that it has no time for, and drops those of larger bursts for a second. */
+const AT_ONCE = 200
+
+/** Connects so many times and is closed each time. */
 async function knock(
   port: number,
   times: number,
   after: (knocked: number) => Promise<unknown> = () => Promise.resolve(),
 ): Promise<void> {
-  const atOnce = 500
-  for (let knocked = 0; knocked < times; knocked += atOnce) {
-    using crowd = new Crowd(port, atOnce, { from: ATTACKER })
-    await eventually(() => crowd.over === atOnce)
+  for (let knocked = 0; knocked < times; knocked += AT_ONCE) {
+    using crowd = new Crowd(port, AT_ONCE, { from: ATTACKER })
+    await eventually(() => crowd.over === AT_ONCE)
     await after(knocked)
   }
 }
@@ -67,7 +69,7 @@ test("20,000 connects from one address to a listener with limits are refused bef
   expect(new Set(gateway.refusals.map(({ reason }) => reason))).toEqual(new Set(["limit-reached"]))
   await givenBack(gateway.pid, idle)
   expect(peakOf(gateway.pid) - memory).toBeLessThan(MEMORY)
-}, 60_000)
+}, 120_000)
 
 test("20,000 connects from one address that a policy denies are each on record", async () => {
   const head = `const perClient = tidegate.rateLimit("per-client", { limit: ${ADMITTED}, per: "1 hour" })`
@@ -85,7 +87,7 @@ test("20,000 connects from one address that a policy denies are each on record",
   expect(by(gateway, "denied")).toBe(KNOCKS - ADMITTED)
   await givenBack(gateway.pid, idle)
   expect(peakOf(gateway.pid) - memory).toBeLessThan(MEMORY)
-}, 60_000)
+}, 120_000)
 
 test("2,000 denied clients that stay at a gateway of 400 keep nobody out", async () => {
   await using gateway = await serve({ "p.ts": policy({}, 'return deny("no")') }, "--max-connections", "400")
