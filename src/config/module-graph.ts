@@ -195,7 +195,8 @@ export class ModuleGraph {
       savedAt: Number(stat?.mtimeMs ?? 0),
     })
     if (stat?.isFile() === false) return failed("cannot be read: it is not a file")
-    if (stat !== undefined && stat.size > LARGEST) return failed(`${stat.size} bytes; a policy has at most ${LARGEST}`)
+    if (stat !== undefined && stat.size > LARGEST)
+      return failed(`${stat.size} bytes; such a file has at most ${LARGEST}`)
     try {
       const real = realpathSync(path)
       if (stat === undefined) return failed("cannot be read: it has just come or gone")

@@ -31,12 +31,12 @@ export interface Proxied {
 
 /** What a client may not begin with, whose header nobody believes. Its first bytes are looked at as they pass. */
 export class Suspect {
-  private readonly late: boolean
+  private readonly late: number | undefined
   /** Its first bytes, while they may become a signature. */
   private seen: Uint8Array
 
-  /** @param late it is trusted, but was taken for a client of its own, because it said nothing for so long */
-  constructor(late: boolean, seen: Uint8Array) {
+  /** @param late it is trusted, but was taken for a client of its own after so many milliseconds without a header */
+  constructor(late: number | undefined, seen: Uint8Array) {
     this.late = late
     this.seen = seen
   }
@@ -50,10 +50,12 @@ export class Suspect {
   }
 
   end(connection: Connection): void {
-    connection.reason ??= this.late
-      ? `a PROXY header that came after ${OPTIONAL_SILENCE} ms`
-      : "a PROXY header from a sender that is not trusted"
-    connection.abort(this.late ? "proxy-invalid" : "proxy-untrusted", "gateway")
+    const { late } = this
+    connection.reason ??=
+      late === undefined
+        ? "a PROXY header from a sender that is not trusted"
+        : `a PROXY header that came after ${late} ms`
+    connection.abort(late === undefined ? "proxy-untrusted" : "proxy-invalid", "gateway")
   }
 }
 
@@ -62,7 +64,7 @@ export function awaitHeader(connection: Connection): boolean {
   const { path, peer, plan } = connection
   const senders = plan.proxyProtocol!
   if (!isTrustedSender(senders, ipOf(peer))) {
-    connection.suspect = new Suspect(false, new Uint8Array())
+    connection.suspect = new Suspect(undefined, new Uint8Array())
     return false
   }
   connection.state = State.reading
@@ -98,12 +100,15 @@ export function readHeader(connection: Connection, wait: HeaderWait): boolean {
 
 /** The time is over, or only that for the signature. Returns whether the connection goes on without a header. */
 export function expireHeader(connection: Connection, wait: HeaderWait): boolean {
-  if (isOptional(connection) && !wait.signed) {
+  const isOver = connection.path.wheel.now >= wait.due
+  // What may yet become a signature is waited for as long as a header.
+  const mayBegin = (connection.preread?.size ?? 0) > 0 && !isOver
+  if (isOptional(connection) && !wait.signed && !mayBegin) {
     const seen = connection.preread?.bytes ?? new Uint8Array()
-    connection.suspect = new Suspect(true, seen.slice(0, SIGNATURE_2.length))
+    connection.suspect = new Suspect(isOver ? HEADER_DEADLINE : OPTIONAL_SILENCE, seen.slice(0, SIGNATURE_2.length))
     return goOn(connection)
   }
-  if (connection.path.wheel.now < wait.due) {
+  if (!isOver) {
     connection.scheduleAt(wait.due)
     return false
   }

@@ -12,6 +12,8 @@ import { throttleFor, type Throttle } from "./throttle.ts"
 export const IDLE_TIMEOUT = 300_000
 /** 5 seconds: how long data may take to leave before a reset follows it. */
 const RESET_DEADLINE = 5000
+/** 3 s: a server that closes a connection sooner, on which nobody has said anything, is not tired of waiting: it fails. */
+const SUDDEN = 3000
 /**
  * When the send queue of a side that is about to be reset is looked at: after 10 ms, then after twice as long each time
  * up to 320, because thousands of sides may not be reading at one time.
@@ -133,8 +135,10 @@ export function upstreamEnded(connection: Connection): void {
   if (upstream.broken) return
   upstream.ended = true
   if (connection.state !== State.relaying) return
-  // No failure of its own: servers close what says nothing for long.
-  if (unused(connection) && tryNextTarget(connection, "closed before the first byte")) return
+  if (unused(connection)) {
+    if (performance.now() - connection.connectedAt! < SUDDEN) connection.dial?.wasted()
+    if (tryNextTarget(connection, "closed before the first byte")) return
+  }
   noteFirstEnd(connection, "upstream-closed", "upstream")
   passEnd(upstream)
 }

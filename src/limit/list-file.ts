@@ -4,6 +4,7 @@ import { closeSync, constants, fstatSync, openSync, readSync, realpathSync, type
 import { setImmediate } from "node:timers/promises"
 import type { AddressTable } from "../policy/address-table.ts"
 import { AddressListInvalid, LARGEST_LIST, ListReader } from "./address-list.ts"
+import { distrust } from "../trust.ts"
 import { isFresh, settled, signature } from "./file-signature.ts"
 import type { FileVersion } from "./followed-file.ts"
 import { whyUnreadable } from "./unreadable.ts"
@@ -66,6 +67,8 @@ function* reading(path: string): Generator<void, ListRead> {
   const startedAt = Date.now()
   const { before, file, real } = opened(path)
   try {
+    const doubt = distrust(path, before)
+    if (doubt !== undefined) throw new AddressListInvalid(path, `${doubt.message}: ${doubt.hint}`)
     const reader = new ListReader(path)
     const piece = new Uint8Array(PIECE)
     let bytes = 0

@@ -6,7 +6,7 @@ export function describe(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}...` : value)
   if (typeof value === "function")
     return `a function${value.name ? ` (${value.name})` : ""}; was it meant to be called?`
-  if (Array.isArray(value)) return "a list"
+  if (Array.isArray(value)) return value.length === 0 ? "an empty list" : "a list"
   if (typeof value === "object") {
     const name: unknown = value.constructor?.name
     return typeof name !== "string" || name === "Object" ? "an object" : `a ${name}`

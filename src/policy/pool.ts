@@ -91,7 +91,10 @@ export interface PassiveHealth {
   readonly ejectFor?: Duration
   /** @default "5 minutes" */
   readonly ejectForAtMost?: Duration
-  /** Share of the pool, 0 to 1, that may be out by this at one time. @default 0.5 */
+  /**
+   * Share of the pool, 0 to 1, that may be out by this at one time; more where a target of another priority can be used.
+   * @default 0.5
+   */
   readonly ejectAtMost?: number
 }
 

@@ -25,24 +25,21 @@ export function forgive(streak: Streak, options: Options, now: number): void {
   if (streak.ejections > 0 && now - streak.back > timeOut(streak.ejections, options)) streak.ejections = 0
 }
 
-/** What the share of a pool that may be out is reckoned from. */
-export interface Share {
-  readonly ejected: number
-  readonly total: number
-}
-
 /** How many of so many may be out at one time. */
 export function mostEjected(options: Options | undefined, total: number): number {
   return options === undefined ? 0 : Math.floor(total * options.ejectAtMost)
 }
 
-/** A connection to a member that is not out has failed. Returns until when it is out by that; 0 when it is not. */
-export function blame(streak: Streak, options: Options, { ejected, total }: Share, now: number): number {
+/**
+ * A connection to a member that is not out has failed. Returns until when it is out by that; 0 when it is not.
+ * @param mayLeave whether the pool can do without it
+ */
+export function blame(streak: Streak, options: Options, mayLeave: boolean, now: number): number {
   streak.failures++
   // Who has just come back is on probation: one failure is enough.
   const onProbation = streak.ejections > 0 && now - streak.back <= timeOut(streak.ejections, options)
   if (streak.failures < options.failures && !onProbation) return 0
-  if (ejected >= mostEjected(options, total)) return 0
+  if (!mayLeave) return 0
   streak.failures = 0
   streak.ejections++
   streak.back = now + timeOut(streak.ejections, options)

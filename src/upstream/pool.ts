@@ -10,6 +10,7 @@ import { FAILED, forget, measured } from "./balance/latency.ts"
 import { Breaker } from "./breaker.ts"
 import { RetryBudget } from "./budget.ts"
 import { blame, forgive, mostEjected } from "./ejection.ts"
+import { Gone } from "./gone.ts"
 import { Lease } from "./lease.ts"
 import { Member, type MemberFacts } from "./member.ts"
 import { Waiting } from "./waiting.ts"
@@ -46,8 +47,7 @@ export class Pool implements PoolFacts {
   spec: PoolSpec
   /** By id, in the order as written. */
   members: ReadonlyMap<string, Member> = new Map()
-  /** Gone, with connections that go on: one that comes back meanwhile is still known. */
-  private readonly draining = new Map<string, Member>()
+  private readonly gone = new Gone()
   retries = 0
   private readonly exits: PoolExits
   /** What the DNS says of the targets that follow it; `undefined` until it has said anything. */
@@ -122,7 +122,7 @@ export class Pool implements PoolFacts {
     for (const map of [this.records, this.troubles])
       for (const url of map.keys()) if (!spec.targets.some((target) => target.url === url)) map.delete(url)
     if (breaker !== spec.breaker)
-      for (const member of [...this.members.values(), ...this.draining.values()]) member.dropBreaker()
+      for (const member of [...this.members.values(), ...this.gone.all()]) member.dropBreaker()
     this.renew()
   }
 
@@ -201,7 +201,6 @@ export class Pool implements PoolFacts {
   /** A connection to it is over. */
   freed(member: Member, judged: boolean): void {
     member.active--
-    if (member.removed && member.active === 0) this.draining.delete(member.id)
     // The attempt that was to show whether it is better has shown nothing: another one may.
     if (!judged) member.trying = false
     this.serve()
@@ -234,7 +233,7 @@ export class Pool implements PoolFacts {
     if (!failed) return forgive(member.streak, passive, now)
     // What began before it was taken out says nothing new.
     if (member.ejectedUntil > 0) return
-    const until = blame(member.streak, passive, this.share(), now)
+    const until = blame(member.streak, passive, this.isSpared(member, now) || this.share().left > 0, now)
     if (until === 0) return
     member.ejectedUntil = until
     this.exits.changed(this, member, "ejected")
@@ -276,7 +275,7 @@ export class Pool implements PoolFacts {
   }
 
   /** Out by their failures, of all that could be used. Who fails its checks would be out in any case. */
-  private share(): { ejected: number; total: number } {
+  private share(): { ejected: number; left: number } {
     let ejected = 0
     let total = 0
     for (const { ejectedUntil, healthy, weight } of this.members.values()) {
@@ -284,7 +283,14 @@ export class Pool implements PoolFacts {
       total++
       if (healthy && ejectedUntil > 0) ejected++
     }
-    return { ejected, total }
+    return { ejected, left: mostEjected(this.spec.passive, total) - ejected }
+  }
+
+  /** Whether others can do its work: a target of another priority that can be used. Then all of its own may be out. */
+  private isSpared({ priority }: Member, now: number): boolean {
+    for (const other of this.members.values())
+      if (other.priority !== priority && other.weight > 0 && isGood(other, now)) return true
+    return false
   }
 
   /**
@@ -295,10 +301,11 @@ export class Pool implements PoolFacts {
     const out = [...this.members.values()].filter(({ ejectedUntil }) => ejectedUntil > 0)
     if (out.length === 0) return
     for (const member of out) if (member.ejectedUntil <= now) this.return(member, now)
-    const { ejected, total } = this.share()
-    const surplus = ejected - mostEjected(this.spec.passive, total)
+    const surplus = -this.share().left
     if (surplus <= 0) return
-    const counted = out.filter(({ ejectedUntil, healthy, weight }) => ejectedUntil > 0 && healthy && weight > 0)
+    const counted = out.filter(
+      (member) => member.ejectedUntil > 0 && member.healthy && member.weight > 0 && !this.isSpared(member, now),
+    )
     counted.sort((a, b) => a.ejectedUntil - b.ejectedUntil)
     for (const member of counted.slice(0, surplus)) this.return(member, now)
   }
@@ -316,7 +323,7 @@ export class Pool implements PoolFacts {
     for (const [id, member] of before) {
       if (this.members.get(id) === member) continue
       member.removed = true
-      if (member.active > 0) this.draining.set(id, member)
+      this.gone.add(member, performance.now())
     }
     this.rebuild()
     this.exits.members(this)
@@ -326,14 +333,13 @@ export class Pool implements PoolFacts {
   private merged(rising: boolean): Map<string, Member> {
     const merged = new Map<string, Member>()
     for (const facts of this.spec.targets.flatMap((target) => this.factsOf(target))) {
-      const known = this.members.get(facts.id) ?? this.draining.get(facts.id)
+      const known = this.members.get(facts.id) ?? this.gone.take(facts.id, performance.now())
       if (known === undefined) {
         const member = new Member(facts)
         if (rising) this.rise(member)
         merged.set(facts.id, member)
       } else {
         known.removed = false
-        this.draining.delete(known.id)
         known.name = facts.name
         known.target = facts.target
         known.weight = facts.weight

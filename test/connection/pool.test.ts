@@ -115,6 +115,18 @@ test("a target whose connections answer is never taken out for those that end wi
   expect(served.changes).toEqual([])
 })
 
+test("a target that accepts and closes at once is taken out like one that refuses", async () => {
+  using closes = upstream((wire) => wire.end())
+  using good = upstream((wire) => wire.write("good"))
+  using served = pooled(poolSpec([closes.url, good.url]))
+  for (let i = 0; i < 20; i++) {
+    // Whoever says nothing goes on to another target.
+    using client = await connect(served.gate.port)
+    expect(new TextDecoder().decode(await client.atLeast(4))).toBe("good")
+  }
+  expect(served.changes).toEqual([`ejected ${closes.url}`])
+})
+
 test("all targets down is no-target, at once, and nothing is dialled", async () => {
   using spare = upstream(names("spare"))
   using served = pooled(poolSpec([spare.url]))

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test"
-import { renameSync, writeFileSync } from "node:fs"
+import { chmodSync, renameSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { AddressListInvalid, shownPath } from "../../src/limit/address-list.ts"
 import { addressSet } from "../../src/limit/address-set.ts"
@@ -73,4 +73,15 @@ test("the error names the file as seen from where the process runs, and its stac
     expect(error.message).toBe(`${shownPath(error.path)}: cannot be read: there is no such file`)
     expect(error.stack?.split("\n")[1]).toContain(import.meta.path)
   }
+})
+
+test("a list that others may write to is no list", async () => {
+  await using dir = await folder({ "a.txt": "10.0.0.0/8\n" })
+  const path = join(dir.path, "a.txt")
+  chmodSync(path, 0o666)
+  expect(() => addressSet(path)).toThrow(
+    new AddressListInvalid(path, `not loaded, because everyone may write to it (mode 0666): chmod o-w ${path}`),
+  )
+  chmodSync(path, 0o644)
+  expect(addressSet(path).size).toBe(1)
 })

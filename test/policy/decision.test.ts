@@ -222,7 +222,7 @@ group("what a policy answered", () => {
     [null, "returned null; expected route"],
     [true, "returned true"],
     ["tcp://db:5432", 'returned "tcp://db:5432"'],
-    [[], "returned a list"],
+    [[], "returned an empty list"],
     [{}, "returned an object"],
     [new Map(), "returned a Map"],
     [deny, "returned a function (deny); was it meant to be called?"],

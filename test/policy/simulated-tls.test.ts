@@ -82,7 +82,7 @@ describe("a client that speaks TLS", () => {
     [{ tls: { sni: "a b" } }, "tls: sni: expected printable ASCII"],
     [{ tls: { sni: "x".repeat(300) } }, "tls: no client says that"],
     [{ tls: { sin: "a" } }, 'tls: there is no fact "sin"; did you mean "sni"?'],
-    [{ tls: [] }, "tls: expected an object, found a list"],
+    [{ tls: [] }, "tls: expected an object, found an empty list"],
     [{ tls: { alpn: "h2" } }, "tls: alpn: expected a list of texts"],
     [{ tls: { alpn: ["x".repeat(256)] } }, "tls: alpn: at most 255 bytes"],
     [{ tls: { versions: ["1.3"] } }, "tls: versions: expected TLSv1.3"],

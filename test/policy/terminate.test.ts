@@ -45,7 +45,7 @@ describe("the options of terminate", () => {
 
   test.each([
     [null, "expected options, found null"],
-    [[], "expected options, found a list"],
+    [[], "expected options, found an empty list"],
     ["TLSv1.3", 'expected options, found "TLSv1.3"'],
     [{ minversion: 1.3 }, 'did you mean "minVersion"?'],
     [{ certs: 5 }, 'there is no option "certs"'],

@@ -24,7 +24,7 @@ test.each([
 test.each([
   [null, "expected options, found null"],
   [true, "expected options, found true"],
-  [[], "expected options, found a list"],
+  [[], "expected options, found an empty list"],
   [{ insecureSkipVerfy: true }, 'did you mean "insecureSkipVerify"?'],
   [{ insecureSkipVerify: "yes" }, 'insecureSkipVerify: true or false, found "yes"'],
   [{ insecureSkipVerify: true, ca }, "ca has no effect with insecureSkipVerify"],

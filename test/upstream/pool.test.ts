@@ -218,6 +218,18 @@ describe("health", () => {
     expect(left).toEqual([["attempts", members[0]!]])
   })
 
+  test("all targets of a priority may be out while one of another can be used", () => {
+    const { pool, members } = testPool(poolSpec([A, B, targetSpec(C, { priority: 1 })], { retryBudget: 1 }))
+    fail(pool, A, 3)
+    fail(pool, B, 3)
+    expect(members.map(({ ejectedUntil }) => ejectedUntil > 0)).toEqual([true, true, false])
+    expect(new Set(picks(pool, 5))).toEqual(new Set([C]))
+    // Nobody is left to do its work: half of the pool is out at most, and those of most use come back.
+    pool.checked(members[2]!, "refused")
+    expect(members.filter(({ ejectedUntil }) => ejectedUntil > 0)).toHaveLength(1)
+    expect(new Set(picks(pool, 5)).size).toBe(1)
+  })
+
   test("a target that comes back gets its share little by little", () => {
     const { pool, members } = testPool(poolSpec(2, { slowStart: 60_000 }))
     pool.checked(members[0]!, "refused")
@@ -392,7 +404,7 @@ describe("other options", () => {
     expect(members[0]!.active).toBe(0)
   })
 
-  test("a target that goes and comes back while it has connections is still known", () => {
+  test("a target that goes and comes back is still known", () => {
     const limited = targetSpec(A, { maxConnections: 1 })
     const { pool, members } = testPool(poolSpec([limited, B]))
     const way = wayThrough(pool)
@@ -404,10 +416,11 @@ describe("other options", () => {
     expect(new Set(picks(pool, 5))).toEqual(new Set([B]))
     way.lease.release()
     expect(new Set(picks(pool, 5)).size).toBe(2)
-    // Without any it is forgotten.
+    fail(pool, A, 3)
     pool.apply(poolSpec([B]))
     pool.apply(poolSpec([limited, B]))
-    expect(pool.members.get(A)).not.toBe(members[0])
+    expect(pool.members.get(A)).toBe(members[0])
+    expect(members[0]!.ejectedUntil).toBeGreaterThan(0)
   })
 
   test("with checks that go on, a target stays unhealthy over a reload", () => {

@@ -22,7 +22,7 @@ describe("what pools are", () => {
   const expected = "expected pools by their names, like { db: { targets: [...] } }"
 
   test.each([
-    [[], `${expected}, found a list`],
+    [[], `${expected}, found an empty list`],
     [null, `${expected}, found null`],
     [5, `${expected}, found 5`],
     ["db", `${expected}, found "db"`],
@@ -56,7 +56,7 @@ describe("what pools are", () => {
 
 describe("targets", () => {
   test.each([
-    [[], `db.targets: expected a list of 1 to 1,000 targets, found a list`],
+    [[], `db.targets: expected a list of 1 to 1,000 targets, found an empty list`],
     ["tcp://a:1", `db.targets: expected a list of 1 to 1,000 targets, found "tcp://a:1"`],
     [[5], `db.targets[0]: expected a ${TARGET}, or an object like { url: "tcp://host:port" }, found 5`],
     [[{}], `db.targets[0]: url is missing: expected a ${TARGET}`],
