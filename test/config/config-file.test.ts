@@ -288,7 +288,7 @@ listeners:
     ],
     [
       "{ url: 'tcp://:1', proxyProtocol: { from: [], mode: maybe } }",
-      'listeners[0].proxyProtocol.from: expected a list of 1 to 10,000 address ranges, like ["10.0.0.0/8"], found a list|listeners[0].proxyProtocol.mode: expected "required" or "optional", found "maybe"',
+      'listeners[0].proxyProtocol.from: expected a list of 1 to 10,000 address ranges, like ["10.0.0.0/8"], found an empty list|listeners[0].proxyProtocol.mode: expected "required" or "optional", found "maybe"',
     ],
     [
       "{ url: 'tcp://:1', rateLimit: { limit: 1, per: 1s, key: sni } }",

@@ -449,7 +449,7 @@ test("what is no readable file is bad, without waiting for it", async () => {
   const loaded = await folder.loader().load()
   expect(problems(loaded, folder)).toEqual([
     "dangling.ts cannot be read: there is no such file",
-    "huge.ts 5242882 bytes; a policy has at most 4194304",
+    "huge.ts 5242882 bytes; such a file has at most 4194304",
     "loop.ts cannot be read: its links lead in a circle",
     "pipe.ts cannot be read: it is not a file",
   ])

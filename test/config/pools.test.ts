@@ -172,7 +172,7 @@ test("everything that is wrong with pools is said at the export, with the path",
     'a.ts:3:14 pools.db.targets[0]: target "a:1": expected tcp://host:port, tls://host:port, unix:/path, dns://name:port or srv://_service._proto.name; did you mean "tcp://a:1"?',
     "b.ts:2:3 pools: expected pools by their names, like { db: { targets: [...] } }, found 5",
     "c.ts:3:14 pools: not today",
-    "d.ts:4:14 pools: expected pools by their names, like { db: { targets: [...] } }, found a list",
+    "d.ts:4:14 pools: expected pools by their names, like { db: { targets: [...] } }, found an empty list",
   ])
 })
 
