@@ -47,6 +47,8 @@ test("of five targets one is killed, one hangs and one flaps: once that is known
   await gateway.untilPool((all) => all.every(({ state }) => state === "up"))
   const served = targets.targets.map(({ accepted }) => accepted)
   await eventually(() => targets.targets.every(({ accepted }, i) => accepted > served[i]! + 20))
+  pace.stop()
+  await eventually(() => pace.visits.slice(known).every(({ isOver }) => isOver))
   await pace.giveUp()
   await gateway.untilPool((all) => all.every(({ active }) => active === 0))
   expect(pace.failed.filter(({ nth }) => nth >= known)).toEqual([])

@@ -45,7 +45,12 @@ export class Pace implements Disposable {
   async giveUp(): Promise<void> {
     this.stop()
     const waiting = this.visits.filter(({ isOver }) => !isOver)
-    for (const visit of waiting) if (!visit.isOver) (await visit.wire).reset()
+    for (const visit of waiting)
+      await visit.wire.then(
+        (wire) => wire.reset(),
+        // It has failed by itself.
+        () => undefined,
+      )
     await eventually(() => waiting.every(({ isOver }) => isOver))
   }
 
