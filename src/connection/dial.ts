@@ -324,6 +324,13 @@ export class Dial {
     this.next()
   }
 
+  /** Others have found that the target cannot be had: it is not waited for, and this says nothing more about it. */
+  goElsewhere(why: string): void {
+    this.cancel()
+    this.error = why
+    this.next()
+  }
+
   /** Resets every attempt: after this its descriptor is gone. */
   cancel(): void {
     this.turn++

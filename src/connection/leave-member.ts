@@ -46,12 +46,12 @@ function isUntouched(connection: Connection, who: Leaving): boolean {
 
 function moves(connection: Connection, dial: Dial, why: string): boolean {
   if (connection.state === State.relaying) return tryNextTarget(connection, why)
-  dial.giveUp(why)
+  dial.goElsewhere(why)
   return true
 }
 
 function close(connection: Connection, dial: Dial, why: string): void {
-  if (connection.state === State.dialling) return dial.giveUp(why)
+  if (connection.state === State.dialling) return dial.goElsewhere(why)
   dial.error = why
   connection.abort("upstream-closed", "gateway")
 }

@@ -231,8 +231,8 @@ export class Pool implements PoolFacts {
     const { passive } = this.spec
     if (passive === undefined || member.removed) return
     if (!failed) return forgive(member.streak, passive, now)
-    // What began before it was taken out says nothing new.
-    if (member.ejectedUntil > 0) return
+    // What began before it was taken out, by this or by its checks, says nothing new.
+    if (member.ejectedUntil > 0 || !member.healthy) return
     const until = blame(member.streak, passive, this.isSpared(member, now) || this.share().left > 0, now)
     if (until === 0) return
     member.ejectedUntil = until

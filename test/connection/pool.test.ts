@@ -238,6 +238,8 @@ describe("a target that fails its checks", () => {
     expect(await first.text()).toBe("hello")
     expect(await second.text()).toBe("hello")
     expect(hole.attempts().size).toBe(0)
+    // Its checks have said it already.
+    expect(membersOf(served)[0]).toMatchObject({ active: 0, failures: 0, ejectedUntil: 0 })
   })
 
   test("keeps those for whom there is no other, or no retry to spare", async () => {

@@ -210,6 +210,16 @@ describe("health", () => {
     expect(new Set(picks(pool, 10)).size).toBe(2)
   })
 
+  test("what is down by its checks is not taken out by connections that began before", () => {
+    const { pool, members, changes } = testPool(poolSpec(2))
+    const early = Array.from({ length: 6 }, () => wayThrough(pool)).filter((way) => way.next() === A)
+    pool.checked(members[0]!, "refused")
+    for (const { lease } of early) lease.failed()
+    pool.checked(members[0]!, undefined)
+    expect(changes).toEqual([`down ${A}`, `up ${A}`])
+    expect(members[0]).toMatchObject({ failures: 3, ejectedUntil: 0 })
+  })
+
   test("who tries to reach a target that is taken out is told, after whoever has reported it", async () => {
     const { pool, members, left } = testPool(poolSpec(2))
     fail(pool, A, 3)
