@@ -68,9 +68,11 @@ test("the table shows the gateway, its listeners and its files", async () => {
   expect({ err, code }).toEqual({ err: "", code: 0 })
 })
 
+/** The line about connections, with so many clients held. */
+const shown = async (held: number) =>
+  (await run({ ...STATUS, connections: { ...STATUS.connections, held } })).out.split("\n")[1]
+
 test("the table shows how many clients are held, where there are any", async () => {
-  const shown = async (held: number) =>
-    (await run({ ...STATUS, connections: { ...STATUS.connections, held } })).out.split("\n")[1]
   expect(await shown(2)).toBe("3 of at most 9872 connections, 2 of them held, 12 accepted since the start")
   expect(await shown(0)).toBe("3 of at most 9872 connections, 12 accepted since the start")
 })
