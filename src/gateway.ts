@@ -16,7 +16,7 @@ import { watch } from "./config/watch.ts"
 import { openGeo } from "./geo.ts"
 import type { DataPath, Outcome, Settings } from "./connection/data-path.ts"
 import { leaveMember } from "./connection/leave-member.ts"
-import { refusal } from "./connection/dial.ts"
+import { refusedAddress } from "./connection/refusal.ts"
 import { Listeners } from "./connection/listeners.ts"
 import { Resolver } from "./upstream/resolve.ts"
 import { makeDataPath } from "./connection/sockets.ts"
@@ -145,7 +145,7 @@ export const gateway = (
           resolve: (host) => resolver.resolve(host),
           tls,
           secureContext: (settings) => path.contexts.forUpstream(settings),
-          refusal: (ip, port) => refusal(path, ip, port),
+          refusal: (ip, port) => refusedAddress(path, ip, port),
         }),
       follow: (source, exits) => follow(source, { ...exits, dns }),
       leave: (member, who, why) => leaveMember(path, member, who, why),

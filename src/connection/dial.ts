@@ -1,12 +1,12 @@
 // Dialling: targets in order, the addresses of a target interleaved by family and staggered, every attempt
 // cancellable, one attempt = one accept at the upstream. The first that stands wins; the others are reset before a byte.
-import { formatHostPort, formatIp, isLinkLocal, isUnspecified, type Ip } from "../policy/address.ts"
+import { formatHostPort, formatIp, isUnspecified, type Ip } from "../policy/address.ts"
 import type { Route } from "../policy/decision.ts"
 import type { Target } from "../policy/target.ts"
 import { available, connectTcp, connectUnix } from "../native/socket.ts"
 import { connectOn, dialAddress, dialPath, type Socket } from "./bun-socket.ts"
 import { State, type Connection } from "./connection.ts"
-import type { DataPath } from "./data-path.ts"
+import { refusedAddress, refusedPath } from "./refusal.ts"
 import { Side } from "./side.ts"
 import { UpstreamHello } from "./upstream-hello.ts"
 import { Listed, WAIT, type Attempts } from "../upstream/attempts.ts"
@@ -182,7 +182,7 @@ export class Dial {
     const target = this.target!
     if (target.kind === "unix") return false
     this.dialled = ip
-    const refused = refusal(this.connection.path, ip, target.port)
+    const refused = refusedAddress(this.connection.path, ip, target.port)
     if (refused !== undefined) return this.note(refused)
     if (!available) return this.attemptByBun(isUnspecified(ip) ? "localhost" : formatIp(ip), target.port)
     try {
@@ -193,10 +193,8 @@ export class Dial {
   }
 
   private attemptPath(path: string): boolean {
-    const { settings, exits } = this.connection.path
-    if (!settings.allowOwnListeners && exits.ownPath(path)) {
-      return this.note("refused: a listener of this gateway (--allow-own-listeners permits it)")
-    }
+    const refused = refusedPath(this.connection.path, path)
+    if (refused !== undefined) return this.note(refused)
     if (!available) return this.attemptByBun(path, undefined)
     try {
       return this.attempt(connectUnix(path))
@@ -373,15 +371,6 @@ export class Dial {
     const soonest = this.nextAddress < this.addresses.length ? Math.min(this.due, this.staggered) : this.due
     this.connection.scheduleAt(soonest)
   }
-}
-
-/** Why an address must not be dialled; checks of targets ask as well. */
-export function refusal({ settings, exits }: DataPath, ip: Ip, port: number): string | undefined {
-  if (!settings.allowLinkLocal && isLinkLocal(ip))
-    return "refused: a link-local address (--allow-link-local permits it)"
-  if (!settings.allowOwnListeners && exits.ownAddress(ip, port))
-    return "refused: a listener of this gateway (--allow-own-listeners permits it)"
-  return undefined
 }
 
 /** Carries out a `route`. */

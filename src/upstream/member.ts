@@ -63,6 +63,16 @@ export class Member {
     this.maxConnections = facts.maxConnections
   }
 
+  /** It is in its pool, with what is said of it now. What is known of it stays. */
+  become({ maxConnections, name, priority, target, weight }: MemberFacts): void {
+    this.removed = false
+    this.name = name
+    this.target = target
+    this.weight = weight
+    this.priority = priority
+    this.maxConnections = maxConnections
+  }
+
   /** Its breaker has other options from now on, or none. */
   dropBreaker(): void {
     this.breaker = undefined

@@ -334,19 +334,10 @@ export class Pool implements PoolFacts {
     const merged = new Map<string, Member>()
     for (const facts of this.spec.targets.flatMap((target) => this.factsOf(target))) {
       const known = this.members.get(facts.id) ?? this.gone.take(facts.id, performance.now())
-      if (known === undefined) {
-        const member = new Member(facts)
-        if (rising) this.rise(member)
-        merged.set(facts.id, member)
-      } else {
-        known.removed = false
-        known.name = facts.name
-        known.target = facts.target
-        known.weight = facts.weight
-        known.priority = facts.priority
-        known.maxConnections = facts.maxConnections
-        merged.set(facts.id, known)
-      }
+      const member = known ?? new Member(facts)
+      if (known === undefined && rising) this.rise(member)
+      member.become(facts)
+      merged.set(facts.id, member)
     }
     return merged
   }
