@@ -65,6 +65,9 @@ class History {
   /** Those who wait already, when the queue becomes smaller. */
   private bound = 0
   private answered = false
+  private readonly began = performance.now()
+  /** Retries that connections have brought. */
+  private earned = 0
   done: string[] = []
 
   constructor(seed: number) {
@@ -105,6 +108,7 @@ class History {
       waits: false,
     }
     this.clients.push(client)
+    this.earned += this.pool.spec.retryBudget
     this.note("connect")
     this.next(client)
   }
@@ -222,6 +226,8 @@ class History {
     const groups = usable(pool, now)
     const isPending = pool.spec.targets.includes(DNS) && !this.answered
     for (const { lease } of waiting) expect(wouldWait(groups, lease, isPending)).toBe(true)
+    // 10 to begin with, and 10 a second.
+    expect(pool.retries).toBeLessThanOrEqual(10 + this.earned + (now - this.began) / 100)
     const { passive } = pool.spec
     const counted = [...pool.members.values()].filter(({ weight }) => weight > 0)
     const ejected = counted.filter((member) => member.healthy && member.ejectedUntil > 0)
