@@ -1,8 +1,10 @@
 // Deadlines of connections: one coarse wheel and one timer for all of them, because a timer per connection and step
-// costs more than the step. A deadline is late by up to three ticks, never early.
+// costs more than the step. A deadline is late by up to three ticks, never early; after a stop of the whole process by one more.
 
 /** 100 ms: every deadline here is at least two hundred. */
 export const TICK = 100
+/** 5 ticks without a turn: the process was held up, and what has come meanwhile is not read yet. */
+const HELD_UP = 5
 /** 51.2 s per turn: short deadlines hit their slot at once, long ones are looked at once per turn. */
 const SLOTS = 512
 
@@ -27,6 +29,7 @@ export class Wheel {
   private size = 0
   private readonly started = performance.now()
   private timer: Timer | undefined = undefined
+  private wasHeldUp = false
   private readonly turn = () => this.advance()
 
   /** Looks at the clock: nothing turns while nothing is scheduled, and what counts from an old tick would be early. */
@@ -96,6 +99,13 @@ export class Wheel {
     // Stopped here and not with the last entry: connections that follow each other share one timer.
     if (this.size === 0) return this.stop()
     const until = this.tick()
+    if (until - this.turned > HELD_UP && !this.wasHeldUp) {
+      // Nobody is told that nothing came before it is looked whether it did: the next turn is soon enough.
+      this.wasHeldUp = true
+      this.now = until
+      return
+    }
+    this.wasHeldUp = false
     // After a stop of the whole process each slot is looked at once, not once per missed turn.
     if (until - this.turned > SLOTS) this.turned = until - SLOTS
     this.now = until

@@ -5,7 +5,7 @@ import { readable } from "../policy/thrown.ts"
 /** A target did not pass its check. */
 export class ProbeFailed extends Schema.TaggedError<ProbeFailed>()("ProbeFailed", {
   message: Schema.String,
-  /** This machine could not ask: it has no descriptor or port left. Says nothing about the target. */
+  /** This machine could not ask, or hear: it has no descriptor or port left, or stood still. Says nothing about the target. */
   isOurs: Schema.Boolean,
 }) {}
 

@@ -27,6 +27,8 @@ import {
 const AT_ONCE = Semaphore.makeUnsafe(64)
 /** 8 addresses of a name: each has its share of the time-out. */
 const MOST_ADDRESSES = 8
+/** 250 ms: when a time-out comes this late this process was held up, and the answer is perhaps there and not read yet. */
+const LATE = 250
 /** What PostgreSQL's clients offer; servers before version 17 do not ask. */
 const POSTGRES_ALPN = ["postgresql"]
 const HTTP_ALPN = ["http/1.1"]
@@ -66,10 +68,15 @@ export const probe = (target: Target, spec: HealthSpec, context: ProbeContext): 
     const isEncrypted = "tls" in check || (spec.tls ?? (target.kind === "tls" && port === undefined))
     const progress: Progress = { awaits: "connection", read: NOTHING, isAlive: false }
     const asking = { target, tls: context.tls, context, check, port, isEncrypted, progress }
+    const began = performance.now()
     return Effect.timeoutOrElse(ask(asking, timeout), {
       duration: timeout,
-      // With the verdict there is only goodbye left to say.
-      orElse: () => (progress.isAlive ? Effect.void : failed(`${missing(progress)} within ${timeout} ms`)),
+      orElse() {
+        // With the verdict there is only goodbye left to say.
+        if (progress.isAlive) return Effect.void
+        const message = `${missing(progress)} within ${timeout} ms`
+        return new ProbeFailed({ message, isOurs: performance.now() - began > timeout + LATE })
+      },
     })
   })
   return Semaphore.withPermit(AT_ONCE, asked)

@@ -1,6 +1,9 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from "bun:test"
 import { TICK, Wheel, type Timed } from "../../src/connection/wheel.ts"
+import { eventually } from "../helper/eventually.ts"
 import { random } from "../helper/random.ts"
+import { upstream } from "../helper/upstream.ts"
+import { connect } from "../helper/wire.ts"
 
 beforeEach(() => void jest.useFakeTimers())
 afterEach(() => void jest.useRealTimers())
@@ -55,6 +58,23 @@ describe("a deadline", () => {
     wheel.schedule(entry, 1000)
     pass(2000)
     expect(entry.expired[0]! - started).toBeGreaterThanOrEqual(1000)
+  })
+
+  test("that came while the process stood still comes after what has come meanwhile", async () => {
+    jest.useRealTimers()
+    const wheel = new Wheel()
+    const entry = new Entry()
+    const told: string[] = []
+    entry.expire = () => told.push("deadline")
+    using server = upstream((wire) => wire.onData === undefined && (wire.onData = () => told.push("bytes")))
+    using client = await connect(server.port)
+    await server.connection()
+    await client.write("!")
+    wheel.schedule(entry, TICK)
+    for (const began = performance.now(); performance.now() - began < 10 * TICK;);
+    await eventually(() => told.length === 2)
+    expect(told).toEqual(["bytes", "deadline"])
+    wheel.stop()
   })
 
   test("counts from now, also when the timer is behind", () => {

@@ -80,3 +80,23 @@ test("without checks, targets that refuse and targets that answer nobody are fou
     ["up", 0],
   ])
 })
+
+test("a gateway that stood still itself blames no target for the time that it did not listen", async () => {
+  using targets = cluster(3)
+  for (const target of targets.targets) target.slow(60)
+  const health = { check: { expect: "\n" }, interval: "100ms", timeout: "1s", fall: 1 }
+  const options = { health, connectTimeout: "1s", passive: { failures: 1 } }
+  await using gateway = await servePools({ "p.ts": poolOf(targets.urls, options) })
+  using pace = new Pace(await gateway.port("p.ts"), 3)
+  for (let stops = 1; stops <= 2; stops++) {
+    await eventually(() => pace.served > stops * 200)
+    gateway.signal("SIGSTOP")
+    // Longer than each of its time-outs.
+    await Bun.sleep(2000)
+    gateway.signal("SIGCONT")
+  }
+  pace.stop()
+  await eventually(() => pace.visits.every(({ isOver }) => isOver))
+  expect(pace.failed).toEqual([])
+  expect(gateway.said).toEqual([])
+})

@@ -322,6 +322,16 @@ test("a machine without a descriptor left says nothing about the target", async 
   expect(failedBy(Object.assign(new Error(), { code: "ECONNREFUSED" }))).toMatchObject({ isOurs: false })
 })
 
+test("a process that stood still does not know what its target has said meanwhile", async () => {
+  using server = upstream(async (wire) => {
+    await wire.write("220 ")
+    wire.end()
+  })
+  const probed = Effect.runPromise(Effect.flip(probing(server.url, { expect: "220" }, {}, { timeout: 100 })))
+  for (const began = performance.now(); performance.now() - began < 600;);
+  expect(await probed).toMatchObject({ isOurs: true })
+})
+
 describe("a pool whose targets get a PROXY header", () => {
   test.each([
     [1, "PROXY UNKNOWN\r\n"],
