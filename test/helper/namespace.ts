@@ -1,4 +1,5 @@
 // A network namespace of its own with a cable to ours: its clients come from a real network, which can be cut.
+import { existsSync } from "node:fs"
 import { lineChildOf, type LineChild } from "./line-child.ts"
 
 export interface Namespace extends Disposable {
@@ -12,17 +13,28 @@ export interface Namespace extends Disposable {
   cut(): void
 }
 
-/** 198.18.0.0/15 is for tests of networks (RFC 2544), so that nothing of the machine's is there. */
-const HERE = "198.18.7.1"
-const THERE = "198.18.7.2"
+/** 198.18.0.0/15 is for tests of networks (RFC 2544), so that nothing of the machine's is there. A network for each run. */
+const NETWORK = `198.${18 + ((process.pid >> 14) & 1)}.${(process.pid >> 6) & 255}`
+const FIRST = (process.pid & 63) * 4
+const HERE = `${NETWORK}.${FIRST + 1}`
+const THERE = `${NETWORK}.${FIRST + 2}`
 
 function ip(text: string): boolean {
   return Bun.spawnSync(["ip", ...text.split(" ")], { stdout: "ignore", stderr: "ignore" }).success
 }
 
+/** A run that was killed leaves its namespace behind, and its cable with it. */
+function removeLeftOvers(): void {
+  const { stdout } = Bun.spawnSync(["ip", "netns", "list"], { stderr: "ignore" })
+  for (const [name, pid] of stdout.toString().matchAll(/^tidegate-(\d+)/gm)) {
+    if (!existsSync(`/proc/${pid}`)) ip(`netns del ${name}`)
+  }
+}
+
 /** `undefined` where we may not have one. */
 export function namespace(): Namespace | undefined {
   if (Bun.which("ip") === null) return undefined
+  removeLeftOvers()
   const name = `tidegate-${process.pid}`
   const cable = `tg${process.pid}`
   const inside = (text: string) => ip(`-n ${name} ${text}`)
