@@ -80,7 +80,7 @@ describe("a reset is passed on", () => {
     using up = upstream(async (wire) => {
       await wire.until(() => wire.ended)
       // Until somebody notices.
-      while (!wire.closed) await Promise.race([wire.write(body(65_536)).catch(() => undefined), wire.closes()])
+      await wire.pour(body(65_536))
     })
     using gate = gateway(() => route(up.url))
     const client = await RawClient.connect(gate.port, 16_384)

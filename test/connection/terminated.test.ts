@@ -258,10 +258,7 @@ describe.each(["TLS 1.2", "TLS 1.3"] as const)("over %s", (version) => {
   test("a reader that stalls holds the other side back, each way", async () => {
     const block = body(1_048_576)
     const MOST = 32
-    const pour = async (wire: Wire) => {
-      while (!wire.closed) await wire.write(block).catch(() => undefined)
-    }
-    using up = upstream((wire) => void pour(wire))
+    using up = upstream((wire) => wire.pour(block))
     using gate = gateway(terminating(() => route(up.url)))
     using client = await dialIn(gate.port, version)
     await client.secured()
@@ -276,7 +273,7 @@ describe.each(["TLS 1.2", "TLS 1.3"] as const)("over %s", (version) => {
     using slow = upstream(stalls)
     using back = gateway(terminating(() => route(slow.url)))
     using sender = await dialIn(back.port, version)
-    void pour(sender)
+    void sender.pour(block)
     await slow.connection()
     const [second] = back.path.live
     await eventually(() => second!.client.paused && (second!.upstream?.queued ?? 0) > 0)

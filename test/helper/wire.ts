@@ -132,6 +132,19 @@ export class Wire implements Disposable {
     }
   }
 
+  /**
+   * Writes the same over and over, for as long as it is taken. A loop of {@link write} that asks for `closed` instead
+   * would never end: a write that meets a reset fails before the event that tells of it, which waits for this process to
+   * wait.
+   */
+  async pour(block: Uint8Array): Promise<void> {
+    try {
+      for (;;) await this.write(block)
+    } catch {
+      // It is over.
+    }
+  }
+
   /** The next thing that happens to it. */
   event(): Promise<void> {
     return new Promise((resolve) => this.waits.push({ ready: () => true, resolve }))

@@ -32,9 +32,7 @@ export const on_tcp_connect = () => respond(bodies[nth++ % 3])
 /** Sends as fast as it is read from. */
 function source(): Upstream {
   const block = new Uint8Array(new ArrayBuffer(1_048_576))
-  return upstream(async (wire) => {
-    while (!wire.closed) await wire.write(block).catch(() => undefined)
-  })
+  return upstream((wire) => wire.pour(block))
 }
 
 /** Resolves when nobody has moved a byte while this process looked at it a few times. */
