@@ -1,0 +1,156 @@
+// What kind of document a value is, by its content alone. What belongs to nobody is left alone: policies import data
+// files that lie beside them.
+import { didYouMean, suggest } from "../../policy/suggest.ts"
+import { describe } from "../../policy/describe.ts"
+import { problemAt, type Document, type ObjectDocument, type ObjectHead } from "./document.ts"
+import type { Diagnostic } from "../diagnostic.ts"
+
+/** The phases that ngrok has, old and new; a policy is known by them. */
+const PHASES = [
+  "on_tcp_connect",
+  "on_http_request",
+  "on_http_response",
+  "on_event_stream_message",
+  "inbound",
+  "outbound",
+]
+/** What is at the top of each format. Whatever has none of them is no business of ours. */
+const MARKS = [...PHASES, "apiVersion", "endpoints"]
+
+export type Recognised =
+  /** An ngrok traffic policy on its own. */
+  | { readonly format: "traffic-policy"; readonly document: Document }
+  /** An ngrok agent configuration. */
+  | { readonly format: "agent"; readonly document: Document }
+  | { readonly format: "object"; readonly document: ObjectDocument }
+  | { readonly format: "problem"; readonly problem: Diagnostic }
+
+/** 64 KiB: what a file is shows at its beginning. */
+export const LOOKED_AT = 64 * 1024
+/** A key at the beginning of a line, or the first one of a JSON object or list of these. */
+const KEYS = /(?:^|^[\s[]*\{\s*|^---\s+)["']?([A-Za-z_][\w-]*)["']?\s*:/gm
+/** Keys of JSON objects that are written over several lines. */
+const JSON_KEYS = /^\s+"([A-Za-z_][\w-]*)"\s*:/gm
+
+/** Whether a text may hold documents of ours: cheap, and before anything is read in earnest. */
+export function looksLikeManifest(text: string): boolean {
+  const beginning = text.slice(0, LOOKED_AT)
+  const isJson = /^\s*[[{]/.test(beginning)
+  for (const [, key] of beginning.matchAll(KEYS)) if (isMark(key!)) return true
+  if (isJson) for (const [, key] of beginning.matchAll(JSON_KEYS)) if (MARKS.includes(key!)) return true
+  return false
+}
+
+/** A name that is nearly one of ours counts: whoever misspelt it wants to hear of it. */
+function isMark(key: string): boolean {
+  return MARKS.includes(key) || (key.length > 8 && suggest(key, PHASES) !== undefined)
+}
+
+/** One document to what it is; a `List` to what its items are. Nothing for an empty one. */
+export function recognise(document: Document): readonly Recognised[] {
+  const { value } = document
+  if (value === null || value === undefined) return []
+  if (typeof value !== "object" || Array.isArray(value))
+    return [
+      problem(
+        document,
+        [],
+        `expected a traffic policy, an agent configuration or a Kubernetes object, found ${describe(value)}`,
+      ),
+    ]
+  const names = Object.keys(value)
+  if ("apiVersion" in value || "kind" in value) return objects(document, value)
+  if (PHASES.some((phase) => names.includes(phase))) return [{ format: "traffic-policy", document }]
+  if (names.includes("endpoints")) return [{ format: "agent", document }]
+  // ngrok's agent has configurations without endpoints, and so have others a `version`.
+  if (names.includes("version") && names.includes("agent")) return [{ format: "agent", document }]
+  for (const name of names) {
+    const meant = suggest(name, PHASES)
+    if (meant !== undefined)
+      return [
+        problem(document, [name], `there is no phase ${JSON.stringify(name)}; did you mean ${JSON.stringify(meant)}?`),
+      ]
+  }
+  return [
+    problem(
+      document,
+      [],
+      "this document is nothing that is known here: expected `on_tcp_connect`, `version: 3` with `endpoints`, or `apiVersion` and `kind`",
+    ),
+  ]
+}
+
+function objects(document: Document, value: object): readonly Recognised[] {
+  const { apiVersion, items, kind, metadata } = value as Record<"apiVersion" | "items" | "kind" | "metadata", unknown>
+  if (typeof apiVersion !== "string" || apiVersion === "")
+    return [
+      problem(
+        document,
+        ["apiVersion"],
+        `a Kubernetes object needs an apiVersion like "gateway.networking.k8s.io/v1", found ${describe(apiVersion)}`,
+      ),
+    ]
+  if (typeof kind !== "string" || kind === "") {
+    const near = didYouMean("kind", Object.keys(value))
+    return [
+      problem(document, ["kind"], `a Kubernetes object needs a kind like "TCPRoute", found ${describe(kind)}${near}`),
+    ]
+  }
+  const [group, version] = apiVersion.includes("/") ? apiVersion.split("/", 2) : ["", apiVersion]
+  if (Array.isArray(items) && kind.endsWith("List")) return items.flatMap((_, i) => recognise(itemOf(document, i)))
+  const head = headOf(document, group!, version!, kind, metadata)
+  return "format" in head ? [head] : [{ format: "object", document: { ...document, place: document.place, head } }]
+}
+
+/** One item of a `List`, as if it stood alone. */
+function itemOf(document: Document, i: number): Document {
+  const { items } = document.value as { items: readonly unknown[] }
+  return {
+    ...document,
+    value: items[i],
+    place: (path, what) => document.place(["items", i, ...path], what),
+  }
+}
+
+/** RFC 1123 subdomain: what Kubernetes takes for the name of an object. */
+const NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/
+/** 253 characters, as Kubernetes. */
+const LONGEST_NAME = 253
+/** Kinds that no namespace holds. */
+const CLUSTER_WIDE = new Set(["GatewayClass", "Namespace"])
+
+function headOf(
+  document: Document,
+  group: string,
+  version: string,
+  kind: string,
+  metadata: unknown,
+): ObjectHead | Recognised {
+  if (typeof metadata !== "object" || metadata === null || Array.isArray(metadata))
+    return problem(document, ["metadata"], `expected an object with a name, found ${describe(metadata)}`)
+  const { name, namespace } = metadata as { name?: unknown; namespace?: unknown }
+  if (typeof name !== "string" || name === "")
+    return problem(document, ["metadata", "name"], `expected a name, found ${describe(name)}`)
+  if (!NAME.test(name) || name.length > LONGEST_NAME)
+    return problem(
+      document,
+      ["metadata", "name"],
+      `${JSON.stringify(name)} is not a name: expected lower-case letters, digits, "-" and ".", at most ${LONGEST_NAME}`,
+    )
+  if (
+    namespace !== undefined &&
+    namespace !== null &&
+    (typeof namespace !== "string" || !NAME.test(namespace) || namespace.includes("."))
+  )
+    return problem(
+      document,
+      ["metadata", "namespace"],
+      `expected the name of a namespace, found ${describe(namespace)}`,
+    )
+  const inNamespace = typeof namespace === "string" && namespace !== "" ? namespace : "default"
+  return { group, version, kind, name, namespace: CLUSTER_WIDE.has(kind) ? "" : inNamespace }
+}
+
+function problem(document: Document, path: readonly PropertyKey[], message: string): Recognised {
+  return { format: "problem", problem: problemAt(document, path, message) }
+}
