@@ -55,6 +55,7 @@ function contents(
     rules: listeners.map((listener, i) => ruleOf(listener, document, i)),
     pools,
     geoip: geoip.map((database) => resolve(dirname(path), database)),
+    limits: [],
     placeOfPool: (name) => places.get(name) ?? { path },
   }
 }
@@ -67,6 +68,7 @@ function ruleOf({ listen, route: decided }: Listener, document: YamlDocument, i:
   }
   const answer = decided ?? next
   return {
+    title: undefined,
     listen,
     deadline: undefined,
     connect: () => answer,

@@ -7,10 +7,13 @@ import type { PoolSpec } from "../policy/pool.ts"
 import type { Diagnostic, Place } from "./diagnostic.ts"
 import type { PolicyExports } from "./exports.ts"
 import { placeOfExport } from "./failure.ts"
+import type { MadeLimit } from "./limit-claims.ts"
 import type { Module } from "./module-graph.ts"
 
 /** Somebody who is asked about connections. */
 export interface Rule {
+  /** Which part of its file it is, as people know it: `TCPRoute default/db`. `undefined`: all of it. */
+  readonly title: string | undefined
   /** `undefined`: asked on every listener. */
   readonly listen: readonly ListenEntry[] | undefined
   readonly deadline: number | undefined
@@ -31,11 +34,16 @@ export interface Contents {
   readonly pools: ReadonlyMap<string, PoolSpec>
   /** Absolute paths of databases that say where addresses are. */
   readonly geoip: readonly string[]
+  /** The limits that it makes, as far as no code does. */
+  readonly limits: readonly MadeLimit[]
   placeOfPool(name: string): Place
 }
 
+/** The modules that a file names which is none itself, by specifier. */
+export type Modules = ReadonlyMap<string, Readonly<Record<string, unknown>>>
+
 /** Compiles a file that is not a module. It touches no other file, and takes no longer than its text is long. */
-export type Compile = (file: Module) => Promise<Contents | readonly Diagnostic[]>
+export type Compile = (file: Module, modules: Modules) => Promise<Contents | readonly Diagnostic[]>
 
 /** A policy file is one rule. */
 export function contentsOf(module: Module, exports: PolicyExports): Contents {
@@ -43,9 +51,10 @@ export function contentsOf(module: Module, exports: PolicyExports): Contents {
   const place = () => placeOfExport(module, "listen")
   return {
     setup,
-    rules: [{ listen, deadline, connect, closed, last: false, route: undefined, place }],
+    rules: [{ title: undefined, listen, deadline, connect, closed, last: false, route: undefined, place }],
     pools,
     geoip: [],
+    limits: [],
     placeOfPool: () => placeOfExport(module, "pools"),
   }
 }

@@ -167,10 +167,20 @@ export function route(target: string | readonly (string | WeightedTarget)[], opt
   return build(typeof target === "string" ? [target] : target, options, undefined)
 }
 
+/**
+ * Relays to a target that the pool picks, whatever its name is made of: those that are made of manifests are called
+ * `default/db:5432`, which no file can take for one of its own.
+ * @throws DecisionInvalid, DurationInvalid, TerminateInvalid
+ */
+export function poolRoute(name: string, options?: RouteOptions): RouteBuilder {
+  return build([name], options, undefined, name)
+}
+
 function build(
   list: readonly (string | WeightedTarget)[],
   options: RouteOptions | undefined,
   otherwise: Decision | undefined,
+  named?: string,
 ): RouteBuilder {
   if (!Array.isArray(list))
     throw new DecisionInvalid(`route: expected a target or a list of targets, found ${describe(list)}`)
@@ -194,7 +204,8 @@ function build(
       `proxyProtocol: expected the version of the header, 1 or 2, found ${describe(proxyProtocol)}`,
     )
   const tls = options?.tls === undefined ? undefined : checkUpstreamTls(options.tls)
-  const pool = list.length === 1 && typeof list[0] === "string" && POOL_NAME.test(list[0]) ? list[0] : undefined
+  const pool =
+    named ?? (list.length === 1 && typeof list[0] === "string" && POOL_NAME.test(list[0]) ? list[0] : undefined)
   const targets = pool === undefined ? list.map(target) : []
   // The targets of a pool are known when it is asked.
   if (tls !== undefined && pool === undefined && !targets.some(({ url }) => url.startsWith("tls:")))
@@ -215,7 +226,7 @@ function build(
     ...(otherwise === undefined ? {} : { otherwise }),
   }
   // Not enumerable: a decision compares, prints and serialises as its data.
-  const or = (other: Decision) => build(list, options, checkDecision(other, "or"))
+  const or = (other: Decision) => build(list, options, checkDecision(other, "or"), named)
   const builder = Object.freeze(Object.defineProperty(decision, "or", { value: or })) as RouteBuilder
   made.add(builder)
   return builder

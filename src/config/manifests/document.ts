@@ -1,6 +1,6 @@
 // One document of a file that is no TypeScript: a value that knows where it stands. What a format reads from it, and what
 // a format compiles to, as all formats have it. Values only: nothing here touches a file.
-import type { Contents } from "../contents.ts"
+import type { Contents, Modules } from "../contents.ts"
 import { diagnostic, type Diagnostic, type Place } from "../diagnostic.ts"
 import { shownPath } from "../schema/faults.ts"
 
@@ -69,9 +69,6 @@ export interface ModuleRequest {
   readonly specifier: string
   readonly place: Place
 }
-
-/** The modules of one file, by specifier. */
-export type Modules = ReadonlyMap<string, Readonly<Record<string, unknown>>>
 
 /** What one file gives to the gateway, with all that it needs of others. */
 export interface Part {
