@@ -2,10 +2,10 @@
 // compiles it. What reads it is loaded where there is one, and not before.
 import { basename, dirname, extname, resolve } from "node:path"
 import { distrust } from "../trust.ts"
-import type { Compile } from "./contents.ts"
+import type { Contents } from "./contents.ts"
 import { diagnostic, type Diagnostic } from "./diagnostic.ts"
 import { lookAt, realPath } from "./look-at.ts"
-import { ModuleGraph } from "./module-graph.ts"
+import { ModuleGraph, type Module } from "./module-graph.ts"
 
 const EXTENSIONS = [".yaml", ".yml", ".json"]
 const STICKY = 0o1000
@@ -43,4 +43,6 @@ export async function configuredDatabases(path: string | undefined): Promise<rea
   return "geoip" in contents ? contents.geoip : []
 }
 
-export const compileConfig: Compile = async (file) => (await import("./config-file.ts")).compileConfig(file)
+export async function compileConfig(file: Module): Promise<Contents | readonly Diagnostic[]> {
+  return (await import("./config-file.ts")).compileConfig(file)
+}

@@ -69,7 +69,7 @@ async function evaluate(
 ): Promise<Evaluated> {
   const { compile, file, hash, node, path } = text
   const contents =
-    compile === undefined ? await imported(text, held, instances, releasing, abandoned) : await compile(node.module)
+    compile === undefined ? await imported(text, held, instances, releasing, abandoned) : await compile(node.module, new Map())
   if (!("rules" in contents)) return contents
   return new Version({ file, path, hash, savedAt: node.module.savedAt, held, contents }, releasing)
 }
