@@ -1,10 +1,24 @@
 // YAML 1.2, and JSON with it, to plain values that know where they stand. The only user of the npm library `yaml`; what a
 // text can make us do is bounded here, and what plain data has no place for is refused.
-import { Composer, isAlias, isMap, isScalar, isSeq, LineCounter, Parser, type CST, type Node, type Pair } from "yaml"
+import {
+  Composer,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  Parser,
+  type CST,
+  type Document,
+  type Node,
+  type Pair,
+} from "yaml"
 import { didYouMean } from "../policy/suggest.ts"
 import { diagnostic, type Diagnostic, type Place } from "./diagnostic.ts"
 
 export interface YamlDocument {
+  /** Where it stands among those of the text, from 0; faulty ones count. */
+  readonly index: number
   /** `null`, booleans, numbers, texts, lists and objects of these. What an alias stands for is the same object again. */
   readonly value: unknown
   /**
@@ -15,7 +29,7 @@ export interface YamlDocument {
 }
 
 export interface YamlText {
-  /** None where there are problems. */
+  /** Those without a problem of their own; none where the text as a whole is refused. */
   readonly documents: readonly YamlDocument[]
   readonly problems: readonly Diagnostic[]
 }
@@ -31,8 +45,11 @@ const MOST_PROBLEMS = 5
 /** What plain data is made of. The library knows others too: bytes, sets, points in time. */
 const TAGS = new Set(["str", "int", "float", "bool", "null", "map", "seq"].map((name) => `tag:yaml.org,2002:${name}`))
 
-/** @param path of the file, for the problems */
-export function readYaml(path: string, text: string): YamlText {
+/**
+ * @param path of the file, for the problems
+ * @param shown the text as problems show it, with as many lines and columns
+ */
+export function readYaml(path: string, text: string, shown = text): YamlText {
   const bytes = Buffer.byteLength(text)
   if (bytes > LARGEST_YAML) return refused(diagnostic({ path }, `${bytes} bytes; at most ${LARGEST_YAML}`))
   const lines = new LineCounter()
@@ -41,41 +58,47 @@ export function readYaml(path: string, text: string): YamlText {
     const { col, line } = lines.linePos(Math.min(offset, text.length))
     return { path, line: Math.max(line, 1), column: Math.max(col, 1) }
   }
-  const problem: Complain = (offset, message, hint) => diagnostic(place(offset), message, hint, text)
+  const problem: Complain = (offset, message, hint) => diagnostic(place(offset), message, hint, shown)
   const deep = tooDeep(tokens)
   if (deep !== undefined) return refused(problem(deep, `values in values, more than ${DEEPEST} deep`))
   // Whether keys are unique is found out below: the library compares each with each.
   const options = { uniqueKeys: false, prettyErrors: false, logLevel: "silent", stringKeys: true } as const
   const parsed = [...new Composer(options).compose(tokens)]
-  const faults = parsed.flatMap(({ directives, errors, warnings }): Fault[] => [
-    ...[...errors, ...warnings].map(({ message, pos }) => ({ offset: pos[0], message })),
-    ...(directives.yaml.explicit === true && directives.yaml.version !== "1.2"
-      ? [
-          {
-            offset: Math.max(text.indexOf("%YAML"), 0),
-            message: `YAML ${directives.yaml.version}: only YAML 1.2 is read`,
-          },
-        ]
-      : []),
-  ])
-  if (faults.length > 0) {
-    const first = firstOfLines(faults, (offset) => place(offset).line)
-    return { documents: [], problems: first.map(({ message, offset }) => problem(offset, message)) }
-  }
-  const reader = new Reader((offset) => place(offset).line)
+  const lineOf = (offset: number) => place(offset).line
+  const problems: Diagnostic[] = []
+  const size: Size = { values: 0 }
+  const documents = parsed.flatMap((document, index): YamlDocument[] => {
+    const faults = syntaxFaults(document, text)
+    const { contents } = document
+    const reader = new Reader(lineOf, size)
+    const read = faults.length > 0 ? undefined : readAll(reader, contents)
+    if (read instanceof TooMuch) problems.push(problem(read.offset, read.message, read.hint))
+    const all = firstOfLines([...faults, ...reader.faults], lineOf)
+    problems.push(...all.map(({ message, offset }) => problem(offset, message)))
+    if (read === undefined || read instanceof TooMuch || all.length > 0) return []
+    const { aliases } = reader
+    return [{ index, value: read.value, place: (at, what) => place(offsetOf(contents, at, what ?? "value", aliases)) }]
+  })
+  return { documents, problems: problems.slice(0, MOST_PROBLEMS) }
+}
+
+function syntaxFaults({ directives, errors, warnings }: Parsed, text: string): Fault[] {
+  const faults = [...errors, ...warnings].map(({ message, pos }) => ({ offset: pos[0], message }))
+  if (directives.yaml.explicit !== true || directives.yaml.version === "1.2") return faults
+  const message = `YAML ${directives.yaml.version}: only YAML 1.2 is read`
+  return [...faults, { offset: Math.max(text.indexOf("%YAML"), 0), message }]
+}
+
+function readAll(reader: Reader, contents: Node | null): { readonly value: unknown } | TooMuch {
   try {
-    const documents = parsed.map(({ contents }): YamlDocument => {
-      const value = contents === null ? null : reader.read(contents)
-      return { value, place: (at, what) => place(offsetOf(contents, at, what ?? "value", reader.aliases)) }
-    })
-    const problems = reader.faults.slice(0, MOST_PROBLEMS).map(({ message, offset }) => problem(offset, message))
-    return { documents: problems.length > 0 ? [] : documents, problems }
+    return { value: contents === null ? null : reader.read(contents) }
   } catch (error) {
-    if (error instanceof TooMuch) return refused(problem(error.offset, error.message, error.hint))
+    if (error instanceof TooMuch) return error
     throw error
   }
 }
 
+type Parsed = Pick<Document.Parsed, "contents" | "directives" | "errors" | "warnings">
 type At = (offset: number) => Place
 type Complain = (offset: number, message: string, hint?: string) => Diagnostic
 
@@ -102,6 +125,11 @@ interface Anchored {
   readonly size: number
 }
 
+/** How many values the documents of a text have so far, together. */
+interface Size {
+  values: number
+}
+
 /** Nodes to values. */
 class Reader {
   readonly faults: Fault[] = []
@@ -109,10 +137,11 @@ class Reader {
   readonly aliases = new Map<Node, Node>()
   private anchors = new Map<string, Anchored>()
   private readonly lineOf: (offset: number) => number | undefined
-  private count = 0
+  private readonly counted: Size
 
-  constructor(lineOf: (offset: number) => number | undefined) {
+  constructor(lineOf: (offset: number) => number | undefined, counted: Size) {
     this.lineOf = lineOf
+    this.counted = counted
   }
 
   /** The value of a whole document. */
@@ -122,13 +151,13 @@ class Reader {
   }
 
   private value(node: Node): unknown {
-    const before = this.count
+    const before = this.counted.values
     this.add(1, node)
     if (isAlias(node)) return this.alias(node, node.source)
     const value = this.own(node)
     const { anchor } = node as { anchor?: string }
     // Only from here on: an alias inside of what it names would have no end.
-    if (anchor !== undefined) this.anchors.set(anchor, { node, value, size: this.count - before })
+    if (anchor !== undefined) this.anchors.set(anchor, { node, value, size: this.counted.values - before })
     return value
   }
 
@@ -183,8 +212,8 @@ class Reader {
   }
 
   private add(count: number, node: Node): void {
-    this.count += count
-    if (this.count > MOST_VALUES)
+    this.counted.values += count
+    if (this.counted.values > MOST_VALUES)
       throw new TooMuch(startOf(node), `more than ${MOST_VALUES} values`, "what an alias stands for counts each time")
   }
 }
