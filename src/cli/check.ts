@@ -2,7 +2,7 @@
 import { join } from "node:path"
 import { byName } from "../config/compile.ts"
 import { renderDiagnostic, type Diagnostic } from "../config/diagnostic.ts"
-import { policyFiles } from "../config/folder.ts"
+import { folderFiles } from "../config/folder.ts"
 import { nameGroups, type NameGroup } from "../config/served-names.ts"
 import type { ListenerPlan, Snapshot } from "../config/snapshot.ts"
 import { printable } from "../observe/printable.ts"
@@ -23,11 +23,11 @@ export async function check(options: OpenOptions & { readonly types: boolean }):
 }
 
 async function typeProblems(folder: string, found: readonly Diagnostic[]): Promise<readonly Diagnostic[]> {
-  const files = policyFiles(folder)
-  if (!Array.isArray(files)) return []
+  const files = folderFiles(folder)
+  if (!("policies" in files)) return []
   const { checkTypes, isSyntaxError } = await import("./types.ts")
   const { testsOf } = await import("./test.ts")
-  const policies = files.map((name) => join(folder, name))
+  const policies = files.policies.map((name) => join(folder, name))
   const typed = await checkTypes(policies, await testsOf(folder))
   // What was found by loading has been said better already.
   const broken = new Set(found.map(({ path }) => path))

@@ -69,9 +69,35 @@ async function evaluate(
 ): Promise<Evaluated> {
   const { compile, file, hash, node, path } = text
   const contents =
-    compile === undefined ? await imported(text, held, instances, releasing, abandoned) : await compile(node.module, new Map())
+    compile === undefined
+      ? await imported(text, held, instances, releasing, abandoned)
+      : await compiled(compile, text, held, instances, releasing, abandoned)
   if (!("rules" in contents)) return contents
+  held.entry.limits.push(...contents.limits)
   return new Version({ file, path, hash, savedAt: node.module.savedAt, held, contents }, releasing)
+}
+
+/** A file that is no module, after the modules that it names. */
+async function compiled(
+  compile: Compile,
+  { node }: Text,
+  held: Held,
+  instances: Instances,
+  { limit, signal }: Releasing,
+  abandoned: AbortSignal,
+): Promise<Contents | readonly Diagnostic[]> {
+  const modules = new Map<string, Readonly<Record<string, unknown>>>()
+  for (const [{ specifier }, { specifier: instance }] of held.entry.links) {
+    const work: Promise<Record<string, unknown>> = import(instance)
+    try {
+      modules.set(specifier, await within(limit, "the top-level code", work, signal, abandoned))
+    } catch (error) {
+      if (!(error instanceof GivenUp)) return evaluationFailures(error, held, instances)
+      work.then(held.unload, held.unload)
+      return [diagnostic({ path: node.module.path }, `${specifier}: ${error.message}`)]
+    }
+  }
+  return compile(node.module, modules)
 }
 
 async function imported(

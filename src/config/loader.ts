@@ -7,13 +7,16 @@ import { names } from "../limit/names.ts"
 import { GivenUp } from "../policy/within.ts"
 import { attribute, type Attribution } from "./attribute.ts"
 import { compileConfig, configName, configProblems } from "./config-source.ts"
+import type { Modules } from "./contents.ts"
 import { diagnostic, type Diagnostic } from "./diagnostic.ts"
 import { Evaluation } from "./evaluation.ts"
 import { placeOfExport, thrown } from "./failure.ts"
-import { policyFiles } from "./folder.ts"
+import { folderFiles, type FolderFiles } from "./folder.ts"
 import { Instances, type Held, type Instance } from "./instances.ts"
 import { LimitClaims, limitsOf } from "./limit-claims.ts"
 import { lookAt } from "./look-at.ts"
+import type { ObjectState } from "./manifests/document.ts"
+import { Manifests, type Manifest } from "./manifests/manifests.ts"
 import { digestOf, ModuleGraph } from "./module-graph.ts"
 import { atMost, Patience } from "./patience.ts"
 import { Plans } from "./plans.ts"
@@ -68,6 +71,8 @@ export interface Loaded {
   readonly changed: boolean
   /** Everything that is wrong now, not only what is new. */
   readonly problems: readonly Diagnostic[]
+  /** Worth a look, and no reason not to serve. */
+  readonly warnings: readonly Diagnostic[]
   /** The files whose newest text is not ready yet: no problem so far. */
   readonly loading: readonly Diagnostic[]
 }
@@ -98,6 +103,7 @@ export class Loader {
   private readonly plans = new Plans()
   private readonly disposals = new Set<Promise<void>>()
   private readonly known = new Map<string, Known>()
+  private readonly manifests = new Manifests()
   private readonly releasing: Releasing
   /** What loads did not wait for, and will hear of. */
   private readonly followed = new WeakSet<Promise<void>>()
@@ -182,9 +188,9 @@ export class Loader {
   }
 
   private async run(retryFailed: boolean): Promise<Loaded> {
-    const files = this.policies()
-    if (!isList(files)) return this.keep(files)
-    const found = this.look(files)
+    const files = this.files()
+    if (!("policies" in files)) return this.keep(files)
+    const { found, objects } = await this.look(files)
     const present = new Set(found.map(({ file }) => file))
     this.forget([...this.known.keys()].filter((file) => !present.has(file)))
     const id = digestOf(JSON.stringify(found.map(({ file, hash }) => [file, hash])))
@@ -196,10 +202,11 @@ export class Loader {
     const turns = await this.select(found, patience)
     for (const turn of turns) take(turn)
     const versions = turns.flatMap(({ choice }) => choice ?? [])
-    const snapshot = this.plans.snapshot(id, versions, turns.map(stateOf))
+    const snapshot = this.plans.snapshot(id, versions, turns.map(stateOf), objects)
     const loading = turns.flatMap((turn) => turn.loading ?? [])
-    const problems = folderProblems(this.folder, this.config, turns, snapshot.listeners.size)
-    this.latest = { snapshot, changed: this.plans.isNew(snapshot), problems, loading }
+    const warnings = found.flatMap((one) => one.warnings)
+    const { problems, warnings: more } = folderProblems(this.folder, this.config, turns, snapshot)
+    this.latest = { snapshot, changed: this.plans.isNew(snapshot), problems, warnings: [...warnings, ...more], loading }
     return this.latest
   }
 
@@ -209,30 +216,60 @@ export class Loader {
 
   /** A folder that cannot be read says nothing about its files: everything stays as it was. */
   private keep(problem: Diagnostic): Loaded {
-    const snapshot = this.latest?.snapshot ?? this.plans.snapshot(digestOf(""), [], [])
-    return { snapshot, changed: this.plans.isNew(snapshot), problems: [problem], loading: [] }
+    const snapshot = this.latest?.snapshot ?? this.plans.snapshot(digestOf(""), [], [], [])
+    return { snapshot, changed: this.plans.isNew(snapshot), problems: [problem], warnings: [], loading: [] }
   }
 
-  private policies(): readonly string[] | Diagnostic {
-    const files = policyFiles(this.folder)
-    if (isList(files)) this.seen = true
+  private files(): FolderFiles | Diagnostic {
+    const files = folderFiles(this.folder)
+    if ("policies" in files) this.seen = true
     // Who writes no code has no folder; one that was there and is gone is a mistake, or on its way back.
-    else if (this.config !== undefined && !this.seen && lookAt(this.folder) === undefined) return []
+    else if (this.config !== undefined && !this.seen && lookAt(this.folder) === undefined)
+      return { policies: [], manifests: [] }
     return files
   }
 
-  private look(files: readonly string[]): Found[] {
+  private async look({
+    manifests,
+    policies,
+  }: FolderFiles): Promise<{ found: Found[]; objects: readonly ObjectState[] }> {
     this.graph.begin()
-    const found = files.map((file): Found => {
+    const found = policies.map((file): Found => {
       const path = join(this.folder, file)
       const node = this.graph.entry(path)
       const problems = textProblems(file, node)
       const hash = this.graph.hashOf(node)
-      return { file, path, node, hash, problems, compile: undefined, known: this.knownOf(file) }
+      return {
+        file,
+        path,
+        node,
+        hash,
+        problems,
+        faults: [],
+        warnings: [],
+        compile: undefined,
+        known: this.knownOf(file),
+      }
     })
     if (this.config !== undefined) found.push(this.lookAtConfig(this.config))
+    const others = manifests.map((file) => join(this.folder, file)).filter((path) => path !== this.config)
+    const { files, objects } = await this.manifests.look(others, this.graph)
+    found.push(...files.map((one) => this.manifest(one)))
     this.graph.end()
-    return found
+    return { found, objects }
+  }
+
+  private manifest({ file, node, outcome }: Manifest): Found {
+    const { path } = node.module
+    node.salt = outcome.key
+    for (const { place, specifier } of outcome.modules) this.graph.link(node, specifier, place)
+    // What is wrong with the text itself is said by the outcome: the rest of the file goes on.
+    const problems = textProblems(file, node).filter((problem) => !node.module.problems.includes(problem))
+    const hash = this.graph.hashOf(node)
+    const { problems: faults, warnings } = outcome
+    const compile = async (_: unknown, modules: Modules) => outcome.contents(modules)
+    const found = { file, path, node, hash, faults, warnings, compile, known: this.knownOf(file) }
+    return { ...found, problems: outcome.empty ? [...faults, ...problems] : problems }
   }
 
   private lookAtConfig(path: string): Found {
@@ -242,7 +279,8 @@ export class Loader {
     node.problems.push(...configProblems(path))
     const problems = textProblems(file, node)
     const hash = this.graph.hashOf(node)
-    return { file, path, node, hash, problems, compile: compileConfig, known: this.knownOf(file) }
+    const known = this.knownOf(file)
+    return { file, path, node, hash, problems, faults: [], warnings: [], compile: compileConfig, known }
   }
 
   private knownOf(file: string): Known {
@@ -372,8 +410,4 @@ export class Loader {
       if (known !== undefined) drop(known)
     }
   }
-}
-
-function isList(found: readonly string[] | Diagnostic): found is readonly string[] {
-  return Array.isArray(found)
 }

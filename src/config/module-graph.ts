@@ -3,7 +3,7 @@
 import { readFileSync, realpathSync, type BigIntStats } from "node:fs"
 import { dirname, relative } from "node:path"
 import { dataProblem } from "./data.ts"
-import { diagnostic, placeAt, type Diagnostic } from "./diagnostic.ts"
+import { diagnostic, placeAt, type Diagnostic, type Place } from "./diagnostic.ts"
 import { parseFailures } from "./failure.ts"
 import { lookAt, realPath } from "./look-at.ts"
 import { isCode, kindOf, type ModuleKind } from "./module-kind.ts"
@@ -40,6 +40,8 @@ export interface Node {
   readonly links: Map<ImportSite, Node>
   /** Imports that lead nowhere. */
   readonly problems: Diagnostic[]
+  /** What else it depends on, as a hash; `""` for modules. */
+  salt: string
   hash: string | undefined
 }
 
@@ -112,14 +114,16 @@ export class ModuleGraph {
     const others = reach(node).filter((other) => other !== node)
     const parts = others.map(({ module, problems }) => [module.key, module.kind, module.digest, faults(problems)])
     parts.sort((a, b) => (a.join() < b.join() ? -1 : 1))
-    node.hash = digestOf(JSON.stringify([node.module.digest, faults(node.problems), parts]))
+    node.hash = digestOf(
+      JSON.stringify([node.module.digest, faults(node.problems), parts, ...(node.salt === "" ? [] : [node.salt])]),
+    )
     return node.hash
   }
 
   private node(module: Module): Node {
     const known = this.nodes.get(module)
     if (known !== undefined) return known
-    const node: Node = { module, links: new Map(), problems: [], hash: undefined }
+    const node: Node = { module, links: new Map(), problems: [], salt: "", hash: undefined }
     this.nodes.set(module, node)
     const distrusted = this.distrustOf(dirname(module.real))
     if (distrusted !== undefined) node.problems.push(distrusted)
@@ -140,6 +144,15 @@ export class ModuleGraph {
       found === undefined ? this.distrustOf(dirname(folder)) : diagnostic({ path: folder }, found.message, found.hint)
     this.trusted.set(folder, problem)
     return problem
+  }
+
+  /** Adds a module that a file names which is none itself; what cannot be found is a problem there. */
+  link(node: Node, specifier: string, place: Place): void {
+    const found = this.resolve(specifier, dirname(node.module.real))
+    if (found.kind === "missing") node.problems.push(diagnostic(place, found.message, found.hint, node.module.text))
+    else if (found.kind !== "file" || kindOf(found.path, undefined) === undefined)
+      node.problems.push(diagnostic(place, `${JSON.stringify(specifier)} is no module of this folder`))
+    else node.links.set({ specifier, start: 0, end: 0, type: undefined }, this.node(this.read(found.path, undefined)))
   }
 
   private follow(node: Node, site: ImportSite): void {

@@ -1,6 +1,7 @@
 // The listener plans and snapshots that are in use. A plan that did not change is the same object in the next snapshot,
 // and what its policies hold is let go when no committed snapshot has it and its last connection has ended.
 import { compile, isSameList, isSamePlan, type Plan } from "./compile.ts"
+import type { ObjectState } from "./manifests/document.ts"
 import { NO_POOLS, poolSet } from "./pool-sets.ts"
 import { Usage, type FileState, type ListenerPlan, type Snapshot } from "./snapshot.ts"
 import type { Version } from "./version.ts"
@@ -14,7 +15,12 @@ export class Plans {
   private committed: Snapshot | undefined
 
   /** The snapshot of a load: the latest or the committed one again, when nothing changed. */
-  snapshot(id: string, versions: readonly Version[], files: readonly FileState[]): Snapshot {
+  snapshot(
+    id: string,
+    versions: readonly Version[],
+    files: readonly FileState[],
+    objects: readonly ObjectState[],
+  ): Snapshot {
     this.load++
     const byPolicy = new Map(versions.flatMap((version) => version.policies().map((policy) => [policy, version])))
     const listeners = new Map<string, ListenerPlan>()
@@ -42,6 +48,7 @@ export class Plans {
       poolFiles,
       geoip,
       files: Object.freeze([...files]),
+      objects,
     })
     // The same object again tells everybody that nothing changed, down to the problems of each file.
     const same = [this.committed, this.latest].find((other) => other !== undefined && isSameSnapshot(other, made))
@@ -107,6 +114,7 @@ function isSameSnapshot(a: Snapshot, b: Snapshot): boolean {
     isSameList([...a.listeners.values()], [...b.listeners.values()]) &&
     isSameList(a.policies, b.policies) &&
     a.pools === b.pools &&
+    a.objects === b.objects &&
     isSameList(a.geoip, b.geoip) &&
     isSameList(a.files.map(keyOf), b.files.map(keyOf))
   )

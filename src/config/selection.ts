@@ -26,8 +26,11 @@ export interface Known {
 
 /** One file as one load finds it. */
 export interface Found extends Text {
-  /** What is wrong with its text and with what it imports. */
+  /** What is wrong with its text and with what it imports: this text does not serve. */
   readonly problems: readonly Diagnostic[]
+  /** What is wrong with parts of it: the others serve. */
+  readonly faults: readonly Diagnostic[]
+  readonly warnings: readonly Diagnostic[]
   readonly known: Known
 }
 
@@ -159,7 +162,7 @@ function newest(found: Found): Turn {
   if (problems.length > 0) return { found, problems: [...problems], loading: undefined, choice: last }
   const evaluated = known.candidate?.facts.hash === hash ? known.candidate : undefined
   const choice = ready(evaluated)
-  if (choice !== undefined) return { found, problems: [], loading: undefined, choice }
+  if (choice !== undefined) return { found, problems: [...found.faults], loading: undefined, choice }
   const what = evaluated === undefined ? "top-level code" : "setup"
   const loading = diagnostic({ path: node.module.path }, `is still loading: its ${what} has not finished`)
   return { found, problems: [], loading, choice: last }

@@ -4,12 +4,15 @@ import type { Connection, Summary } from "../policy/connection.ts"
 import type { Bind, ListenEntry, Scheme } from "../policy/listen.ts"
 import type { ListenerSettings } from "../policy/listener-options.ts"
 import type { PoolSpec } from "../policy/pool.ts"
+import type { ObjectState } from "./manifests/document.ts"
 import type { ServerNames } from "../policy/server-names.ts"
 
 /** One loaded version of one policy file. */
 export interface PolicyVersion {
   /** The file's name as people know it: relative to the policies folder. */
   readonly file: string
+  /** Which part of its file it is, as people know it; `undefined`: all of it. */
+  readonly title: string | undefined
   /** Absolute path, as found in the folder (symbolic links not resolved). */
   readonly path: string
   /** Hash of the file and everything that it imports: 12 hex digits. */
@@ -102,4 +105,6 @@ export interface Snapshot {
   /** Absolute paths of the databases that say where addresses are, as far as configuration files name them. */
   readonly geoip: readonly string[]
   readonly files: readonly FileState[]
+  /** The Kubernetes objects of manifests, with what became of them; where nothing changed, the same list. */
+  readonly objects: readonly ObjectState[]
 }

@@ -66,9 +66,10 @@ export class Version {
   policies(): readonly PolicyVersion[] {
     const { contents, file, hash, path } = this.facts
     const { pools, rules, setup } = contents
-    this.made ??= rules.map(({ closed, connect, deadline, last, listen }) =>
+    this.made ??= rules.map(({ closed, connect, deadline, last, listen, title }) =>
       Object.freeze({
         file,
+        title,
         path,
         version: hash,
         listen,

@@ -35,6 +35,7 @@ export function summarise(connection: Connection, reason: CloseReason, by: Close
         ? null
         : {
             file: policy.file,
+            rule: policy.title ?? null,
             version: policy.version,
             decision: decision?.action ?? null,
             reason: connection.reason ?? null,

@@ -208,7 +208,8 @@ function policyText(policy: NonNullable<Summary["policy"]>, paint: Paint): strin
     policy.decision === null
       ? paint("red", "no decision")
       : paint(DECISION_COLORS[policy.decision] ?? "bold", policy.decision)
-  return `${safe(policy.file)} ${decision}${policy.reason === null ? "" : ` "${safe(policy.reason)}"`}`
+  const rule = policy.rule === null ? "" : ` (${safe(policy.rule)})`
+  return `${safe(policy.file)}${rule} ${decision}${policy.reason === null ? "" : ` "${safe(policy.reason)}"`}`
 }
 
 function upstreamText({ pool, target, address, attempts, error }: NonNullable<Summary["upstream"]>): string {

@@ -181,6 +181,8 @@ export interface Summary {
   /** The policy that decided or failed; `null` when none did. `reason` is deny's, or the failure's message. */
   readonly policy: {
     readonly file: string
+    /** Which part of its file, for files that have several: `TCPRoute default/db`. */
+    readonly rule: string | null
     readonly version: string
     readonly decision: "route" | "deny" | "respond" | null
     readonly reason: string | null

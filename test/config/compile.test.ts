@@ -272,6 +272,7 @@ test("a reload that leaves a name out, or adds one, is another plan", async () =
 function made(file: string, listen: string[] | undefined): PolicyVersion {
   return {
     file,
+    title: undefined,
     path: `/${file}`,
     version: "000000000000",
     listen: listen === undefined ? undefined : parseListen(listen),

@@ -51,6 +51,7 @@ test("a policy version says where it is from, and what it exports", async () => 
   const loaded = await folder.loader().load()
   expect(version(loaded, "a.ts")).toEqual({
     file: "a.ts",
+    title: undefined,
     path: folder.at("a.ts"),
     version: expect.stringMatching(/^[0-9a-f]{12}$/),
     listen: [

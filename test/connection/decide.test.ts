@@ -50,6 +50,7 @@ describe("policies", () => {
     expect(asked).toEqual([0, 1, 2, 3])
     expect((await gate.ended(1))[0]!.policy).toEqual({
       file: "p3.ts",
+      rule: null,
       version: "000000000000",
       decision: "respond",
       reason: null,

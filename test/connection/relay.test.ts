@@ -271,7 +271,7 @@ describe("the closing event", () => {
       problem: null,
       traffic_policy: { logs: [{ user: "ana" }] },
       listener: { name: "127.0.0.1:0#p0.ts", url: "tcp://127.0.0.1:0" },
-      policy: { file: "p0.ts", version: "000000000000", decision: "route", reason: null },
+      policy: { file: "p0.ts", rule: null, version: "000000000000", decision: "route", reason: null },
       upstream: { pool: null, target: up.url, address: up.url.slice(6), attempts: 1, error: null },
       timing: { decide_ms: expect.any(Number), connect_ms: expect.any(Number), duration_ms: expect.any(Number) },
       close: { reason: "client-closed", by: "client" },

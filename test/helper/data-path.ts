@@ -36,6 +36,7 @@ export interface TestGateway extends Disposable {
 export function versionOf(policy: TestPolicy, file: string): PolicyVersion {
   return {
     file,
+    title: undefined,
     path: `/policies/${file}`,
     version: "0".repeat(12),
     listen: policy.listen === undefined ? undefined : parseListen(policy.listen),
@@ -54,7 +55,7 @@ export function snapshotOf(policies: readonly TestPolicy[]): Snapshot {
   const versions = policies.map((policy, i) => versionOf(policy, `p${i}.ts`))
   const listeners = new Map<string, ListenerPlan>()
   for (const [key, plan] of compile(versions)) listeners.set(key, { ...plan, usage: new Usage(() => undefined) })
-  return { id: "test", listeners, policies: versions, pools: new Map(), poolFiles: new Map(), geoip: [], files: [] }
+  return { id: "test", listeners, policies: versions, pools: new Map(), poolFiles: new Map(), geoip: [], files: [], objects: [] }
 }
 
 const defaults: Settings = {

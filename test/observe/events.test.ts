@@ -137,7 +137,7 @@ test("a readable line says who, where, which policy, which upstream, how much, h
 
 test("a readable line of a denied, a failed and an unreached connection says why", () => {
   const base = { upstream: null, traffic_policy: { logs: [] } }
-  const policy = { file: "a.ts", version: "0".repeat(12) }
+  const policy = { file: "a.ts", rule: null, version: "0".repeat(12) }
   const text = (changes: Partial<Summary>) =>
     closedText(summary({ ...base, ...changes }), plain)
       .split("  ")

@@ -1,0 +1,87 @@
+// One file of manifests: its text to documents, each read by its format. The same text is parsed once.
+import { readObject } from "../kubernetes/read.ts"
+import type { AnyObject } from "../kubernetes/types.ts"
+import { readAgent, readTrafficPolicy, type AgentDocument, type PolicyDocument } from "../traffic-policy/index.ts"
+import type { Diagnostic } from "../diagnostic.ts"
+import { masked } from "../mask.ts"
+import type { Module } from "../module-graph.ts"
+import { readYaml } from "../yaml.ts"
+import type { Document, ObjectDocument, Read, Source } from "./document.ts"
+import { recognise } from "./recognise.ts"
+
+/** What a document holds, once it is found good. */
+export type Held =
+  | { readonly format: "object"; readonly document: ObjectDocument; readonly value: AnyObject }
+  | { readonly format: "agent"; readonly document: Document; readonly value: AgentDocument }
+  | { readonly format: "traffic-policy"; readonly document: Document; readonly value: PolicyDocument }
+
+/** A document by the name under which its next version is known again. */
+export interface Named {
+  readonly key: string
+  readonly held: Held
+}
+
+/** A file as its text alone shows it. */
+export interface Parsed {
+  /** Those without a problem of their own. */
+  readonly good: readonly Named[]
+  readonly problems: readonly Diagnostic[]
+  readonly warnings: readonly Diagnostic[]
+  /** Whether a document is bad, or the whole text: what the file said before and does not say now is kept then. */
+  readonly partial: boolean
+}
+
+/** @param file its name, relative to the policies folder */
+export function parse(file: string, { digest, path, savedAt, text }: Module): Parsed {
+  const shown = masked(text)
+  const source: Source = { file, path, digest, savedAt, shown }
+  const { documents, problems: faults } = readYaml(path, text, shown)
+  const good: Named[] = []
+  const problems = [...faults]
+  const warnings: Diagnostic[] = []
+  const take = <Value>({ problems: bad, value, warnings: minor }: Read<Value>, held: (value: Value) => Named) => {
+    problems.push(...bad)
+    warnings.push(...minor)
+    if (value !== undefined && bad.length === 0) good.push(held(value))
+  }
+  for (const { index, place, value } of documents) {
+    for (const found of recognise({ source, index, value, place })) {
+      switch (found.format) {
+        case "problem":
+          problems.push(found.problem)
+          break
+        case "object": {
+          const { document } = found
+          take(readObject(document), (of) => ({
+            key: objectKey(document),
+            held: { format: "object", document, value: of },
+          }))
+          break
+        }
+        case "agent": {
+          const { document } = found
+          take(readAgent(document), (of) => ({ key: `agent ${index}`, held: { format: "agent", document, value: of } }))
+          break
+        }
+        case "traffic-policy": {
+          const { document } = found
+          take(readTrafficPolicy(document), (of) => ({
+            key: `traffic-policy ${index}`,
+            held: { format: "traffic-policy", document, value: of },
+          }))
+        }
+      }
+    }
+  }
+  return { good, problems, warnings, partial: problems.length > 0 }
+}
+
+/** One object, whichever version of its kind it is written in. */
+export function objectKey({ head: { group, kind, name, namespace } }: ObjectDocument): string {
+  return `${kind}.${group} ${namespace}/${name}`
+}
+
+/** As people know it: `TCPRoute default/db`. */
+export function shownObject({ head: { kind, name, namespace } }: ObjectDocument): string {
+  return `${kind} ${namespace === "" ? name : `${namespace}/${name}`}`
+}

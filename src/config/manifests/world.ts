@@ -1,0 +1,154 @@
+// All manifests of a folder: which documents are good, which are kept from before, and what each file gives to the
+// gateway. One of these lives as long as its loader.
+import { compileKubernetes } from "../kubernetes/compile.ts"
+import { compileTrafficPolicies } from "../traffic-policy/index.ts"
+import { byName } from "../compile.ts"
+import type { Contents } from "../contents.ts"
+import type { Diagnostic } from "../diagnostic.ts"
+import { digestOf, type Module } from "../module-graph.ts"
+import { problemAt, type Compiled, type ObjectState, type Part } from "./document.ts"
+import { parse, shownObject, type Held, type Named, type Parsed } from "./parse.ts"
+import { Memory } from "./surroundings.ts"
+
+/** A file as one load finds it. */
+export interface ManifestFile {
+  /** Relative to the policies folder. */
+  readonly file: string
+  readonly module: Module
+  /** Why its text is not to be read at all. */
+  readonly problems: readonly Diagnostic[]
+}
+
+/** What becomes of one file. */
+export interface Outcome extends Part {
+  /** Nothing of it can serve, not even from before. */
+  readonly empty: boolean
+}
+
+export interface Outcomes {
+  readonly files: ReadonlyMap<string, Outcome>
+  readonly objects: readonly ObjectState[]
+}
+
+interface Known {
+  readonly module: Module
+  readonly parsed: Parsed
+}
+
+export class World {
+  private readonly memory = new Memory()
+  private known = new Map<string, Known>()
+  /** What each file gave at the last load. */
+  private kept = new Map<string, readonly Named[]>()
+  private latest: { readonly asked: readonly unknown[]; readonly outcomes: Outcomes } | undefined
+
+  /** Whether the file had documents at the last load. */
+  has(file: string): boolean {
+    return this.kept.has(file)
+  }
+
+  compile(files: readonly ManifestFile[]): Outcomes {
+    const known = new Map<string, Known>()
+    const looks = files.map(({ file, module, problems }) => {
+      const before = this.known.get(file)
+      const parsed = problems.length > 0 ? REFUSED : before?.module === module ? before.parsed : parse(file, module)
+      if (problems.length === 0) known.set(file, { module, parsed })
+      return { file, module, parsed, problems: [...problems, ...parsed.problems], warnings: [...parsed.warnings] }
+    })
+    this.known = known
+    const kept = new Map<string, readonly Named[]>()
+    for (const { file, parsed } of looks) {
+      const now = new Set(parsed.good.map(({ key }) => key))
+      const before = parsed.partial ? (this.kept.get(file) ?? []).filter(({ key }) => !now.has(key)) : []
+      kept.set(file, before.length === 0 ? parsed.good : [...parsed.good, ...before])
+    }
+    this.kept = kept
+    const asked = [this.memory.addresses(), ...looks.flatMap(({ file, module }) => [file, module, ...kept.get(file)!])]
+    if (this.latest !== undefined && isSame(this.latest.asked, asked)) return this.latest.outcomes
+    const twice = new Map<string, Diagnostic[]>()
+    const documents = unique(
+      looks.map(({ file, module }) => ({ file, savedAt: module.savedAt, named: kept.get(file)! })),
+      twice,
+    )
+    this.memory.begin()
+    const compiled = compileAll(documents, this.memory)
+    const outcomes = new Map(
+      looks.map(({ file, parsed, problems, warnings }): [string, Outcome] => {
+        const parts = compiled.flatMap(({ parts: of }) => of.get(file) ?? [])
+        const all = [...problems, ...(twice.get(file) ?? [])]
+        return [file, { ...together(parts, all, warnings), empty: parsed.partial && kept.get(file)!.length === 0 }]
+      }),
+    )
+    this.latest = { asked, outcomes: { files: outcomes, objects: compiled.flatMap(({ objects }) => objects) } }
+    return this.latest.outcomes
+  }
+}
+
+const REFUSED: Parsed = { good: [], problems: [], warnings: [], partial: true }
+
+function compileAll(documents: readonly Held[], memory: Memory): readonly Compiled[] {
+  const objects = documents.flatMap((held) => (held.format === "object" ? [held.value] : []))
+  const policies = documents.flatMap((held) => (held.format === "traffic-policy" ? [held.value] : []))
+  const agents = documents.flatMap((held) => (held.format === "agent" ? [held.value] : []))
+  return [compileKubernetes(objects, memory), compileTrafficPolicies({ policies, agents, objects }, memory)]
+}
+
+/** Every object once: of two the one counts that was saved first, and the other file hears of it. */
+function unique(
+  files: readonly { readonly file: string; readonly savedAt: number; readonly named: readonly Named[] }[],
+  problems: Map<string, Diagnostic[]>,
+): readonly Held[] {
+  const first = new Map<string, string>()
+  const lost = new Set<Held>()
+  for (const { file, named } of files.toSorted((a, b) => a.savedAt - b.savedAt || byName(a.file, b.file))) {
+    for (const { held, key } of named) {
+      if (held.format !== "object") continue
+      const other = first.get(key)
+      if (other === undefined) {
+        first.set(key, file)
+        continue
+      }
+      lost.add(held)
+      const where = other === file ? "further up in this file" : `in ${other}`
+      const message = `${shownObject(held.document)} stands ${where} already`
+      const problem = problemAt(
+        held.document,
+        ["metadata", "name"],
+        message,
+        "the file that was saved last has to give way",
+      )
+      problems.set(file, [...(problems.get(file) ?? []), problem])
+    }
+  }
+  return files.flatMap(({ named }) => named.map(({ held }) => held).filter((held) => !lost.has(held)))
+}
+
+/** Several formats in one file give what each gives. */
+function together(parts: readonly Part[], problems: readonly Diagnostic[], warnings: readonly Diagnostic[]): Part {
+  return {
+    key: digestOf(parts.map(({ key }) => key).join("\0")),
+    modules: parts.flatMap(({ modules }) => modules),
+    problems: [...problems, ...parts.flatMap((part) => part.problems)],
+    warnings: [...warnings, ...parts.flatMap((part) => part.warnings)],
+    contents(modules) {
+      const all = parts.map((part) => part.contents(modules))
+      const faults = all.flatMap((one) => ("rules" in one ? [] : one))
+      return faults.length > 0 ? faults : merged(all.flatMap((one) => ("rules" in one ? [one] : [])))
+    },
+  }
+}
+
+function merged(all: readonly Contents[]): Contents {
+  return {
+    setup: undefined,
+    rules: all.flatMap(({ rules }) => rules),
+    pools: new Map(all.flatMap(({ pools }) => [...pools])),
+    geoip: [],
+    limits: all.flatMap(({ limits }) => limits),
+    placeOfPool: (name) => (all.find(({ pools }) => pools.has(name)) ?? all[0]!).placeOfPool(name),
+  }
+}
+
+function isSame(a: readonly unknown[], b: readonly unknown[]): boolean {
+  return a.length === b.length && a.every((value, i) => value === b[i])
+}
