@@ -11,8 +11,9 @@ import type { Policies } from "./policies.ts"
  * `attachedRoutes` of the listeners, so statuses of Gateways and ListenerSets are made after it; so are those of
  * TidegatePolicies, of which it may reject what cannot be carried out.
  *
- * No rule is made for a name that a listener has and no route: whoever makes the listeners adds one with `last` to each,
- * so that it is bound, and so that no less specific listener is asked in its place.
+ * The rules of routes have `last`, so that policies without `listen` are asked before them. None is made for a name that a
+ * listener has and no route: whoever makes the listeners adds one with `last` to each that answers `next` (it may come
+ * before those of routes), so that it is bound, and so that no less specific listener is asked in its place.
  */
 export function attachRoutes(
   _objects: Objects,
