@@ -11,6 +11,7 @@ import { configuredDatabases } from "./config/config-source.ts"
 import { diagnostic, renderDiagnostic, type Diagnostic } from "./config/diagnostic.ts"
 import { servedNames } from "./config/served-names.ts"
 import { Loader } from "./config/loader.ts"
+import { withListeners, type PrintedObject } from "./config/manifests/status.ts"
 import type { Snapshot } from "./config/snapshot.ts"
 import { watch } from "./config/watch.ts"
 import { openGeo } from "./geo.ts"
@@ -127,6 +128,7 @@ export const gateway = (
 
     const loaded = yield* Effect.promise(() => loader.load())
     if (loaded.problems.length > 0) return yield* Effect.fail(new StartFailed(2, loaded.problems.map(render)))
+    failures.report([], [], loaded.warnings.map(render))
 
     const certificates = yield* Effect.mapError(
       openCertificates(options.certificates, log),
@@ -191,7 +193,7 @@ export const gateway = (
     const lists = yield* followAddressLists(log, () => {
       if (state.ready) void reload(true)
     })
-    const control = yield* Effect.acquireRelease(openControlOrWarn(options, log, status), (control) =>
+    const control = yield* Effect.acquireRelease(openControlOrWarn(options, log, status, objects), (control) =>
       Effect.sync(() => control?.close()),
     )
     const watcher = yield* Effect.acquireRelease(
@@ -252,9 +254,9 @@ export const gateway = (
           void geo?.look()
           await certificates.reload()
         }
-        const { snapshot, changed, loading, problems } = await loader.load({ retryFailed })
+        const { snapshot, changed, loading, problems, warnings } = await loader.load({ retryFailed })
         if (state.draining) return
-        failures.report(problems.map(render), loading.map(render))
+        failures.report(problems.map(render), loading.map(render), warnings.map(render))
         watcher.refresh()
         lists.refresh()
         if (!changed) continue
@@ -267,6 +269,14 @@ export const gateway = (
         if (before !== undefined && !isSameList(before.geoip, snapshot.geoip))
           log.warn("other databases are named in geoip: they are opened at the next start")
       }
+    }
+
+    function objects(): readonly PrintedObject[] {
+      const states = new Map(listeners.status().map(({ plan, state }) => [plan.identity, state]))
+      return withListeners(state.snapshot?.objects ?? [], (identity) => {
+        const found = states.get(identity)
+        return found === undefined ? undefined : found !== "down"
+      })
     }
 
     function status(): Status {
@@ -316,9 +326,17 @@ function runEffect(effect: object, settle: (outcome: Outcome) => void): () => vo
 }
 
 /** A gateway without a control socket serves all the same; it says so. */
-const openControlOrWarn = (options: GatewayOptions, log: Log, status: () => Status) =>
+const openControlOrWarn = (
+  options: GatewayOptions,
+  log: Log,
+  status: () => Status,
+  objects: () => readonly PrintedObject[],
+) =>
   Effect.tryPromise({
-    try: () => openControl({ folder: gatewaySubject(options.folder, options.config), path: options.control, status }),
+    try: () => {
+      const { config, control, folder } = options
+      return openControl({ folder: gatewaySubject(folder, config), path: control, status, objects })
+    },
     catch: (error) => error,
   }).pipe(
     Effect.catch((error) => {

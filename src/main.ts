@@ -117,7 +117,7 @@ const status = Command.make(
     folder,
     config,
     control,
-    output: Flag.Literals("output", ["table", "json"]).pipe(
+    output: Flag.Literals("output", ["table", "json", "yaml"]).pipe(
       Flag.withAlias("o"),
       Flag.withDescription("How to print it (default: table)"),
       Flag.withDefault("table"),

@@ -95,7 +95,12 @@ export interface ControlOptions {
   /** A path, or `@name` for an abstract one. @default the first of {@link controlPlaces} that works */
   readonly path?: string | undefined
   readonly status: () => Status
+  /** The Kubernetes objects of manifests with their status, as a cluster would show them. */
+  readonly objects?: () => readonly unknown[]
 }
+
+/** What a gateway can be asked. */
+export type Command = "status" | "objects"
 
 export interface Control {
   /** As people write it. */
@@ -214,7 +219,8 @@ function answerTo(request: string, options: ControlOptions): unknown {
   try {
     const parsed: unknown = JSON.parse(request)
     const command = typeof parsed === "object" && parsed !== null && "command" in parsed ? parsed.command : undefined
-    return command === "status" ? options.status() : { error: 'expected a line like {"command":"status"}' }
+    if (command === "status") return options.status()
+    return command === "objects" ? (options.objects?.() ?? []) : { error: 'expected a line like {"command":"status"}' }
   } catch (error) {
     return { error: messageOf(error) }
   }
@@ -258,7 +264,7 @@ function gatewayThere(reply: string): string {
  */
 export async function askControl(
   options: { readonly folder: string; readonly path?: string | undefined },
-  command: "status",
+  command: Command,
 ): Promise<unknown> {
   const places = options.path === undefined ? controlPlaces(options.folder) : [namedPlace(options.path)]
   for (const { path, folder } of places) {

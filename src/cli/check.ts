@@ -3,20 +3,28 @@ import { join } from "node:path"
 import { byName } from "../config/compile.ts"
 import { renderDiagnostic, type Diagnostic } from "../config/diagnostic.ts"
 import { folderFiles } from "../config/folder.ts"
+import { withListeners } from "../config/manifests/status.ts"
 import { nameGroups, type NameGroup } from "../config/served-names.ts"
 import type { ListenerPlan, Snapshot } from "../config/snapshot.ts"
 import { printable } from "../observe/printable.ts"
 import { open, type OpenOptions } from "./load.ts"
+import { objectTable } from "./object-table.ts"
 import { shownNames } from "./names.ts"
 import { shownPool } from "./pools.ts"
 import { complain, counted, paintErr, paintOut, say, UNUSABLE } from "./say.ts"
 
 /** Gives the exit code: 0, or 2 when anything is wrong. */
 export async function check(options: OpenOptions & { readonly types: boolean }): Promise<number> {
-  const { loader, problems: found, snapshot } = await open(options)
+  const { loader, problems: found, snapshot, warnings } = await open(options)
   const problems = options.types ? [...found, ...(await typeProblems(loader.folder, found))] : found
   for (const problem of problems) complain(`${renderDiagnostic(problem, paintErr)}\n`)
+  for (const warning of warnings) complain(`${paintErr("yellow", "warning:")} ${renderDiagnostic(warning, paintErr)}\n`)
   summarise(snapshot)
+  for (const line of objectTable(
+    paintOut,
+    withListeners(snapshot.objects, () => undefined),
+  ))
+    say(line)
   if (problems.length === 0) return 0
   complain(paintErr("red", counted(problems.length, "problem")))
   return UNUSABLE

@@ -16,6 +16,7 @@ import { span } from "../observe/events.ts"
 import { painter, wantsColor } from "../observe/paint.ts"
 import { printable, printableJson } from "../observe/printable.ts"
 import { columns, STATE_COLORS } from "./columns.ts"
+import { asYaml } from "./object-table.ts"
 import { poolTable } from "./pool-table.ts"
 
 export interface StatusOptions {
@@ -25,7 +26,8 @@ export interface StatusOptions {
   readonly config?: string | undefined
   /** The control socket, where `serve --control` named one. */
   readonly control?: string | undefined
-  readonly output: "table" | "json"
+  /** `yaml`: the Kubernetes objects of manifests with their status. */
+  readonly output: "table" | "json" | "yaml"
   /** Print one word, and count listeners that are down as not ready. @default false */
   readonly ready?: boolean | undefined
 }
@@ -33,9 +35,12 @@ export interface StatusOptions {
 /** Prints the status. Gives the exit code: 0 when ready, 1 when not, or when there is no gateway to ask. */
 export async function status(options: StatusOptions): Promise<number> {
   let found: Status
+  let objects: readonly unknown[] = []
   try {
     const subject = gatewaySubject(options.folder, options.config)
-    found = checked(await askControl({ folder: subject, path: options.control }, "status"))
+    const control = { folder: subject, path: options.control }
+    found = checked(await askControl(control, "status"))
+    if (options.output === "yaml") objects = checkedList(await askControl(control, "objects"))
   } catch (error) {
     await Bun.write(Bun.stderr, `${help(error, options)}\n`)
     return 1
@@ -46,7 +51,9 @@ export async function status(options: StatusOptions): Promise<number> {
       ? word
       : options.output === "json"
         ? JSON.stringify(found, null, 2).split("\n").map(printableJson).join("\n")
-        : table(found, word)
+        : options.output === "yaml"
+          ? asYaml(objects)
+          : table(found, word)
   await Bun.write(Bun.stdout, `${text}\n`)
   return word === "ready" ? 0 : 1
 }
@@ -55,6 +62,11 @@ function checked(value: unknown): Status {
   if (typeof value === "object" && value !== null && "listeners" in value && "ready" in value) return value as Status
   const told = typeof value === "object" && value !== null && "error" in value ? String(value.error) : undefined
   throw new ControlFailed(told ?? "the gateway's answer is not a status; is it another version of Tidegate?")
+}
+
+function checkedList(value: unknown): readonly unknown[] {
+  if (Array.isArray(value)) return value
+  throw new ControlFailed("the gateway's answer is no list of objects; is it another version of Tidegate?")
 }
 
 function readiness(found: Status, listeners: boolean): "ready" | "draining" | "not ready" | "listeners down" {

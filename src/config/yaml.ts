@@ -2,6 +2,7 @@
 // text can make us do is bounded here, and what plain data has no place for is refused.
 import {
   Composer,
+  stringify,
   isAlias,
   isMap,
   isScalar,
@@ -96,6 +97,12 @@ function readAll(reader: Reader, contents: Node | null): { readonly value: unkno
     if (error instanceof TooMuch) return error
     throw error
   }
+}
+
+/** Values as the documents of one text. */
+export function writeYaml(values: readonly unknown[]): string {
+  // Without anchors, and on as many lines as there are values: it is read by people and compared by programs.
+  return values.map((value) => stringify(value, { aliasDuplicateObjects: false, lineWidth: 0 })).join("---\n")
 }
 
 type Parsed = Pick<Document.Parsed, "contents" | "directives" | "errors" | "warnings">

@@ -31,10 +31,11 @@ export interface PolicyFailures {
 }
 
 export class Failures {
-  private readonly log: Pick<Log, "error" | "info">
+  private readonly log: Pick<Log, "error" | "info" | "warn">
   private readonly watchdog: Pick<Watchdog, "enter" | "loading" | "register">
   private readonly ids = new WeakMap<PolicyVersion, number>()
   private attribute: Attribute = () => undefined
+  private warned: ReadonlySet<string> = new Set()
   private reported = ""
   private bad = false
   /** What files wait for, and since when, until it is logged. */
@@ -108,11 +109,13 @@ export class Failures {
   }
 
   /**
-   * The problems of the folder, when they are others than the last time.
+   * The problems of the folder, when they are others than the last time, and the warnings that are new.
    * @param loading what files wait for that are neither good nor bad yet: logged when it has lasted for a while
    */
-  report(problems: readonly string[], loading: readonly string[]): void {
+  report(problems: readonly string[], loading: readonly string[], warnings: readonly string[] = []): void {
     this.reportLoading(loading)
+    for (const warning of warnings) if (!this.warned.has(warning)) this.log.warn(warning)
+    this.warned = new Set(warnings)
     const all = problems.join("\n")
     if (all !== this.reported) for (const problem of problems) this.log.error(problem)
     this.reported = all
