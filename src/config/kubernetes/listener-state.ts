@@ -30,13 +30,19 @@ export interface ListenerState {
    * where it does not serve.
    */
   readonly listen: readonly ListenEntry[]
-  /** How TLS ends; `undefined` for what does not, and for what cannot. */
-  readonly terminate: TerminateOptions | undefined
+  /**
+   * How TLS ends for a client that asks for this name, which the hello has in lower case: of several certificates each
+   * name has its own. `undefined` for listeners where it does not end, or cannot. Equal options are the same object.
+   */
+  readonly terminate: ((sni: string | undefined) => TerminateOptions) | undefined
   /** Equal for equal {@link terminate}, and no secret. */
   readonly terminateKey: string
   /** What `spec.tls.backend` presents to targets. */
   readonly clientCertificate: { readonly cert: string; readonly key: string } | undefined
-  /** More specific hostnames that other serving listeners have on the same addresses and port: their names are theirs. */
+  /**
+   * More specific hostnames that other listeners have on the same addresses and port: their names are theirs, also of
+   * those that refuse every client because something is wrong with them.
+   */
   readonly shadowedBy: readonly string[]
   /** The routes that are attached: counted by whoever attaches them, before statuses are made. */
   attachedRoutes: number
