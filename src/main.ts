@@ -2,7 +2,7 @@
 // The command line. Each command's implementation is imported only when it is called, so that `serve` carries nothing
 // of the others. The one place in the program where an Effect is run.
 import { Cause, Effect, Exit, FileSystem, Layer, Option, Path, Stdio, Terminal } from "effect"
-import { CliConfig, CliError, CliOutput, Command, Flag, GlobalFlag } from "effect/cli"
+import { Argument, CliConfig, CliError, CliOutput, Command, Flag, GlobalFlag } from "effect/cli"
 import { ChildProcessSpawner } from "effect/process"
 import { config, control, folder, geoip, serveFlags } from "./cli/serve-flags.ts"
 import manifest from "../package.json" with { type: "json" }
@@ -135,11 +135,22 @@ const status = Command.make(
     }),
 ).pipe(Command.withDescription("Ask a running gateway how it is"))
 
+const convert = Command.make(
+  "convert",
+  {
+    paths: Argument.String("path").pipe(
+      Argument.withDescription("A file of manifests, or a folder of such files"),
+      Argument.variadic({ min: 1 }),
+    ),
+  },
+  (flags) => exitWith(async () => (await import("./cli/convert.ts")).convert(flags)),
+).pipe(Command.withDescription("Print TCPIngresses and ngrok's manifests as Gateway API"))
+
 const tidegate = Command.make("tidegate").pipe(
   Command.withDescription(
     "A programmable TCP gateway: a policy is a TypeScript file, and saving it is the deployment.",
   ),
-  Command.withSubcommands([serve, check, test, explain, init, status]),
+  Command.withSubcommands([serve, check, test, explain, init, status, convert]),
 )
 
 /** Errors are one short paragraph on stderr; help is given when it is asked for. */

@@ -18,6 +18,7 @@ function said(attribute: Attribute = () => undefined): Said {
   const log = {
     error: (message: string) => void lines.push(`error ${message}`),
     info: (message: string) => void lines.push(`info ${message}`),
+    warn: (message: string) => void lines.push(`warn ${message}`),
   }
   const failures = new Failures(log, { register: () => 1, enter: () => {}, loading: () => {} })
   failures.attributeBy(attribute)
@@ -162,4 +163,13 @@ export function on_tcp_connect() {
     "reject.ts failed 1 times",
     expect.stringMatching(/^timer\.ts failed [123] times$/),
   ])
+})
+
+test("a warning is said once, and again when it comes back", () => {
+  const { failures, lines } = said()
+  failures.report([], [], ["a.yaml:1:1 old"])
+  failures.report([], [], ["a.yaml:1:1 old", "b.yaml:1:1 other"])
+  failures.report([], [], [])
+  failures.report([], [], ["a.yaml:1:1 old"])
+  expect(lines).toEqual(["warn a.yaml:1:1 old", "warn b.yaml:1:1 other", "warn a.yaml:1:1 old"])
 })

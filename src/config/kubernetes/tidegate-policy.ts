@@ -6,6 +6,8 @@ import type { ListenerOptions } from "../../policy/listener-options.ts"
 export const TIDEGATE_GROUP = "tidegate.dev"
 /** What a GatewayClass names that is ours. */
 export const CONTROLLER = "tidegate.dev/gateway-controller"
+/** The class of Gateways that are made of other formats. */
+export const GATEWAY_CLASS = "tidegate"
 
 export interface TidegatePolicySpec {
   /** In the policy's own namespace. */

@@ -1,6 +1,7 @@
 // All manifests of a folder: which documents are good, which are kept from before, and what each file gives to the
 // gateway. One of these lives as long as its loader.
 import { compileKubernetes } from "../kubernetes/compile.ts"
+import { expandIngresses, foldIngresses } from "../kubernetes/kong/expand.ts"
 import { compileTrafficPolicies } from "../traffic-policy/index.ts"
 import { byName } from "../compile.ts"
 import type { Contents } from "../contents.ts"
@@ -90,7 +91,18 @@ function compileAll(documents: readonly Held[], memory: Memory): readonly Compil
   const objects = documents.flatMap((held) => (held.format === "object" ? [held.value] : []))
   const policies = documents.flatMap((held) => (held.format === "traffic-policy" ? [held.value] : []))
   const agents = documents.flatMap((held) => (held.format === "agent" ? [held.value] : []))
-  return [compileKubernetes(objects, memory), compileTrafficPolicies({ policies, agents, objects }, memory)]
+  const expanded = expandIngresses(objects)
+  const cluster = compileKubernetes(expanded.objects, memory)
+  return [
+    { parts: cluster.parts, objects: foldIngresses(cluster.objects, expanded) },
+    { parts: new Map([...expanded.warnings].map(([file, warnings]) => [file, warned(warnings)])), objects: [] },
+    compileTrafficPolicies({ policies, agents, objects }, memory),
+  ]
+}
+
+/** What is said of a file, and nothing that it does. */
+function warned(warnings: readonly Diagnostic[]): Part {
+  return { key: "", modules: [], problems: [], warnings, contents: () => EMPTY }
 }
 
 /** Every object once: of two the one counts that was saved first, and the other file hears of it. */
@@ -137,6 +149,15 @@ function together(parts: readonly Part[], problems: readonly Diagnostic[], warni
     },
   }
 }
+
+const EMPTY: Contents = Object.freeze({
+  setup: undefined,
+  rules: [],
+  pools: new Map(),
+  geoip: [],
+  limits: [],
+  placeOfPool: () => ({ path: "" }),
+})
 
 function merged(all: readonly Contents[]): Contents {
   return {
