@@ -1,19 +1,32 @@
-// One Kubernetes object, from a document to a value that its schema has taken.
-import type { ObjectDocument, Read } from "../manifests/document.ts"
+// One Kubernetes object, from a document to a value that its schema has taken: stricter than a cluster, which drops what it
+// does not know.
+import { diagnostic, type Diagnostic } from "../diagnostic.ts"
+import { problemAt, type ObjectDocument, type Read } from "../manifests/document.ts"
+import { shownFault, type Fault } from "../schema/faults.ts"
 import { kindOf } from "./kinds.ts"
+import { readMetadata } from "./metadata.ts"
 import type { AnyObject } from "./types.ts"
 
 /** What is no business of ours has neither value nor problems. */
 export function readObject(document: ObjectDocument): Read<AnyObject> {
-  const { kind, problems, warnings } = kindOf(document)
-  if (kind === undefined) return { value: undefined, problems, warnings }
-  const {
-    annotations = {},
-    creationTimestamp,
-    generation,
-    labels = {},
-  } = (document.value as { metadata: Record<string, never> }).metadata
-  const { name, namespace } = document.head
-  const metadata = { name, namespace, annotations, labels, generation, creationTimestamp }
-  return { value: { kind, document, metadata, body: document.value } as unknown as AnyObject, problems, warnings }
+  const { kind, problems, shape, warnings } = kindOf(document)
+  if (kind === undefined || shape === undefined) return { value: undefined, problems, warnings }
+  const metadata = readMetadata(document)
+  const body = shape(document.value)
+  if ("faults" in metadata || "faults" in body) {
+    const faults = [metadata, body].flatMap((read) => ("faults" in read ? read.faults : []))
+    return { value: undefined, problems: [...problems, ...faults.map((fault) => problemOf(document, fault))], warnings }
+  }
+  // The table of kinds says which body belongs to which kind.
+  const value = { kind, document, metadata: metadata.value, body: body.value } as AnyObject
+  if (body.notes.length === 0) return { value, problems, warnings }
+  const notes = body.notes.map(({ hint, message, path }) => problemAt(document, path, message, hint))
+  return { value, problems, warnings: [...warnings, ...notes] }
+}
+
+/** A name that should not be there is shown where it stands; one that is missing, at the name of what it belongs in. */
+function problemOf(document: ObjectDocument, fault: Fault): Diagnostic {
+  const { hint, missing, path, unknown } = fault
+  const place = document.place(path, unknown === true || missing === true ? "key" : "value")
+  return diagnostic(place, shownFault(fault), hint, document.source.shown)
 }

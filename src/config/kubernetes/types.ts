@@ -232,13 +232,72 @@ export interface TCPIngressBody {
   }
 }
 
+export type KongProtocol = "http" | "https" | "tcp" | "grpc" | "grpcs"
+
+/** One of these; at layer 4 only `input: ip` and `none` mean anything. */
+export interface KongHash {
+  readonly input?: "ip" | "consumer" | "path" | "none"
+  readonly header?: string
+  readonly cookie?: string
+  readonly cookiePath?: string
+  readonly queryArg?: string
+  readonly uriCapture?: string
+}
+
+export interface KongHealthy {
+  readonly httpStatuses?: readonly number[]
+  /** Seconds; 0 never checks. Active checks only. */
+  readonly interval?: number
+  /** 0 never. */
+  readonly successes?: number
+}
+
+export interface KongUnhealthy {
+  readonly httpFailures?: number
+  readonly httpStatuses?: readonly number[]
+  /** 0 never. */
+  readonly tcpFailures?: number
+  readonly timeouts?: number
+  /** Seconds; 0 never checks. Active checks only. */
+  readonly interval?: number
+}
+
 export interface KongUpstreamPolicyBody {
-  readonly spec: Readonly<Record<string, unknown>>
+  readonly spec: {
+    readonly algorithm?: "round-robin" | "consistent-hashing" | "least-connections" | "latency" | "sticky-sessions"
+    readonly slots?: number
+    readonly hashOn?: KongHash
+    readonly hashOnFallback?: KongHash
+    readonly healthchecks?: {
+      readonly active?: {
+        readonly type?: KongProtocol
+        readonly concurrency?: number
+        readonly healthy?: KongHealthy
+        readonly unhealthy?: KongUnhealthy
+        readonly httpPath?: string
+        readonly httpsSni?: string
+        readonly httpsVerifyCertificate?: boolean
+        /** Seconds. */
+        readonly timeout?: number
+        readonly headers?: Readonly<Record<string, readonly string[]>>
+      }
+      readonly passive?: {
+        readonly type?: KongProtocol
+        readonly healthy?: KongHealthy
+        readonly unhealthy?: KongUnhealthy
+      }
+      /** Per cent of the weight that has to be healthy. */
+      readonly threshold?: number
+    }
+    readonly stickySessions?: { readonly cookie: string; readonly cookiePath?: string }
+  }
 }
 
 // ngrok; what `trafficPolicy` holds is read by the compiler of traffic policies
 
 export interface TrafficPolicyReference {
+  /** Of old operators; says nothing. */
+  readonly type?: string
   readonly inline?: unknown
   readonly targetRef?: { readonly name: string }
   /** Deprecated: the policy as a text, or as an object. */

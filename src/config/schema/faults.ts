@@ -9,6 +9,10 @@ export interface Fault {
   readonly message: string
   /** A name that should not be there, by its whole path; the message is about what it stands in. */
   readonly unknown?: true
+  /** A name that is not there; `path` is what it should stand in. */
+  readonly missing?: true
+  /** What YAML makes of what was probably meant. */
+  readonly hint?: string
 }
 
 export type Decoded<A> = { readonly value: A } | { readonly faults: readonly Fault[] }
@@ -17,9 +21,23 @@ const OPTIONS = { errors: "all", onExcessProperty: "error", reportInput: true } 
 
 /** Decodes a value that came from outside. What is `undefined` counts as left out. */
 export function decode<S extends Schema.ConstraintDecoder<unknown>>(schema: S, input: unknown): Decoded<S["Type"]> {
-  const result = Schema.decodeUnknownResult(schema, OPTIONS)(given(input, 0))
-  if (result._tag === "Success") return { value: result.success }
-  return { faults: distinct(faultsOf(result.failure.issue, [], schema.ast)) }
+  return decoderOf(schema)(given(input, 0))
+}
+
+/**
+ * The same for values that a text was read to, thousands of times: nothing in them is `undefined`.
+ * @param unknown what becomes of names that the schema does not have
+ */
+export function decoderOf<S extends Schema.ConstraintDecoder<unknown>>(
+  schema: S,
+  unknown: "error" | "ignore" = "error",
+): (input: unknown) => Decoded<S["Type"]> {
+  const decodeResult = Schema.decodeUnknownResult(schema, { ...OPTIONS, onExcessProperty: unknown })
+  return (input) => {
+    const result = decodeResult(input)
+    if (result._tag === "Success") return { value: result.success }
+    return { faults: distinct(faultsOf(result.failure.issue, [], schema.ast)) }
+  }
 }
 
 /** `pools.db.queue: has no effect without maxConnections` */
@@ -69,16 +87,23 @@ function faultsOf(issue: SchemaIssue.Issue, path: readonly PropertyKey[], ast: S
     case "Encoding":
       return faultsOf(issue.issue, path, ast)
     case "MissingKey":
-      return [{ path: path.slice(0, -1), message: `${String(path.at(-1))} is missing: expected ${expected(ast)}` }]
+      return [
+        {
+          path: path.slice(0, -1),
+          missing: true,
+          message: `${String(path.at(-1))} is missing: expected ${expected(ast)}`,
+        },
+      ]
     case "UnexpectedKey":
       return [unexpected(issue.ast, path)]
     case "InvalidValue":
-      return [{ path, message: issue.annotations?.message ?? mismatch(ast, issue) }]
+      if (issue.annotations?.message !== undefined) return [{ path, message: issue.annotations.message }]
+      return [{ path, ...mismatch(ast, issue) }]
     case "InvalidType":
-      return [{ path, message: mismatch(issue.ast, issue) }]
+      return [{ path, ...mismatch(issue.ast, issue) }]
     case "Forbidden":
     case "OneOf":
-      return [{ path, message: mismatch(ast, issue) }]
+      return [{ path, ...mismatch(ast, issue) }]
   }
 }
 
@@ -114,7 +139,7 @@ function anyOf({ ast, issues, ...issue }: SchemaIssue.AnyOf, path: readonly Prop
     const score = "ast" in one ? likeness(names, namesOf(one.ast)) : 0
     if (score > most) [nearest, most] = [one, score]
   }
-  return nearest === undefined ? [{ path, message: mismatch(ast, issue) }] : faultsOf(nearest, path, ast)
+  return nearest === undefined ? [{ path, ...mismatch(ast, issue) }] : faultsOf(nearest, path, ast)
 }
 
 /** Names that are there count twice as much as names that are nearly there. */
@@ -122,15 +147,43 @@ function likeness(names: readonly string[], known: readonly string[]): number {
   return names.reduce((sum, name) => sum + (known.includes(name) ? 2 : suggest(name, known) === undefined ? 0 : 1), 0)
 }
 
-function mismatch(ast: SchemaAST.AST, issue: { readonly input?: unknown }): string {
+function mismatch(
+  ast: SchemaAST.AST,
+  issue: { readonly input?: unknown },
+): { readonly message: string; readonly hint?: string } {
   const { input } = issue
   const near = typeof input === "string" ? didYouMean(input, wordsOf(ast)) : ""
-  return `expected ${expected(ast)}, found ${found(input, ast)}${near}`
+  const message = `expected ${expected(ast)}, found ${found(input, ast)}${near}`
+  const hint = advice(input, ast)
+  return hint === undefined ? { message } : { message, hint }
 }
 
 function found(input: unknown, ast: SchemaAST.AST): string {
   if (typeof input === "symbol") return input.description ?? "a symbol"
-  return typeof input === "string" && SchemaAST.resolve(ast)?.["secret"] === true ? "another text" : describe(input)
+  if (!isSecret(ast)) return describe(input)
+  if (typeof input === "string") return "another text"
+  return typeof input === "object" ? describe(input) : `a ${typeof input}`
+}
+
+function isSecret(ast: SchemaAST.AST): boolean {
+  return SchemaAST.resolve(ast)?.["secret"] === true
+}
+
+/** What is easily written for something else in YAML. */
+function advice(input: unknown, ast: SchemaAST.AST): string | undefined {
+  if (input === null) return "nothing is written here: give it a value, or leave the name out"
+  const takes = (is: (ast: SchemaAST.AST) => boolean) => (SchemaAST.isUnion(ast) ? ast.types.some(is) : is(ast))
+  const literal = (type: string) => takes((one) => SchemaAST.isLiteral(one) && typeof one.literal === type)
+  const texts = takes(SchemaAST.isString) || literal("string")
+  const numbers = takes(SchemaAST.isNumber) || literal("number")
+  if ((typeof input === "number" && texts && !numbers) || (typeof input === "boolean" && texts))
+    return `without quotes this is a ${typeof input}: write it in quotes`
+  if (typeof input === "string" && numbers && !texts && input.trim() !== "" && Number.isFinite(Number(input)))
+    return "in quotes this is a text: write it without them"
+  if (typeof input === "string" && (input === "true" || input === "false") && takes(SchemaAST.isBoolean))
+    return "in quotes this is a text: write it without them"
+  if (Array.isArray(input) || !takes(SchemaAST.isArrays)) return undefined
+  return `it is a list also where it has one entry: ${typeof input === "object" ? 'begin the entry with "- "' : 'write "- " before it'}`
 }
 
 function expected(ast: SchemaAST.AST): string {

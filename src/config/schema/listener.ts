@@ -106,17 +106,8 @@ const route = Schema.Union([...destination.members, routeOptions]).annotate({
     'a pool\'s name like "db", a target like "tcp://host:port", a list of targets, or an object like { to: ... }',
 })
 
-const options = Schema.Struct({
-  url: required(url, {
-    description:
-      "`tcp://address:port`, `tls://name:port`, `postgres://name:port` or `unix:/path`, as `listen` of a policy has it.",
-    examples: ["tcp://:5432", "tls://*.example.com:443"],
-  }),
-  address: optional(text(1, LONGEST_URL, "an address").annotate({ kind: "address", range: "" }), {
-    description: "The address to bind where the URL has a server name or nothing.",
-    otherwise: "all addresses",
-    examples: ["10.0.0.5", "localhost"],
-  }),
+/** What is not its URL, as in policy/listener-options.ts. */
+export const listenerOptions = {
   maxConnections: optional(whole(1, MOST_CONNECTIONS), {
     description: "Connections of this listener at one time; further clients wait in the backlog.",
     otherwise: "the gateway's own cap",
@@ -128,6 +119,20 @@ const options = Schema.Struct({
   rateLimit: optional(rateLimit, { description: "Connections that come within a time.", otherwise: "no limit" }),
   concurrencyLimit: optional(concurrencyLimit, { description: "Connections at one time.", otherwise: "no limit" }),
   bandwidth: optional(bandwidth, { description: "Bytes per second.", otherwise: "no limit" }),
+}
+
+const options = Schema.Struct({
+  url: required(url, {
+    description:
+      "`tcp://address:port`, `tls://name:port`, `postgres://name:port` or `unix:/path`, as `listen` of a policy has it.",
+    examples: ["tcp://:5432", "tls://*.example.com:443"],
+  }),
+  address: optional(text(1, LONGEST_URL, "an address").annotate({ kind: "address", range: "" }), {
+    description: "The address to bind where the URL has a server name or nothing.",
+    otherwise: "all addresses",
+    examples: ["10.0.0.5", "localhost"],
+  }),
+  ...listenerOptions,
   route: optional(route, {
     description:
       "Where its connections go that no policy has decided about. Left out: the entry only opens the listener and sets its options.",
