@@ -22,6 +22,8 @@ function maskDocument(text: string, isSecret: boolean): string {
   let inKey = false
   /** How deep the `data` of a Secret is indented, while it goes on. */
   let dataAt: number | undefined
+  /** Likewise for the key of a text on several lines. */
+  let blockAt: number | undefined
   return text
     .split("\n")
     .map((line) => {
@@ -53,8 +55,15 @@ function maskDocument(text: string, isSecret: boolean): string {
             (_, key: string, rest: string) => key + dots(rest),
           )
       }
+      const indent = /^\s*/.exec(line)![0].length
+      if (blockAt !== undefined && line.trim() !== "") {
+        if (indent > blockAt) return dots(line)
+        blockAt = undefined
+      }
       const secret = SECRET_KEYS.exec(line)
-      return secret === null ? line : secret[1]! + dots(secret[2]!)
+      if (secret === null) return line
+      if (/^[|>]/.test(secret[2]!)) blockAt = indent
+      return secret[1]! + dots(secret[2]!)
     })
     .join("\n")
 }

@@ -36,9 +36,16 @@ const JSON_KEYS = /^\s+"([A-Za-z_][\w-]*)"\s*:/gm
 export function looksLikeManifest(text: string): boolean {
   const beginning = text.slice(0, LOOKED_AT)
   const isJson = /^\s*[[{]/.test(beginning)
-  for (const [, key] of beginning.matchAll(KEYS)) if (isMark(key!)) return true
+  const keys = new Set([...beginning.matchAll(KEYS)].map(([, key]) => key!))
+  for (const key of keys) if (isMark(key)) return true
+  if (isAgent(keys)) return true
   if (isJson) for (const [, key] of beginning.matchAll(JSON_KEYS)) if (MARKS.includes(key!)) return true
   return false
+}
+
+/** ngrok's agent has configurations without endpoints, and old ones; others have a `version` too. */
+function isAgent(names: ReadonlySet<string>): boolean {
+  return names.has("version") && ["agent", "tunnels", "authtoken"].some((name) => names.has(name))
 }
 
 /** A name that is nearly one of ours counts: whoever misspelt it wants to hear of it. */
@@ -62,8 +69,7 @@ export function recognise(document: Document): readonly Recognised[] {
   if ("apiVersion" in value || "kind" in value) return objects(document, value)
   if (PHASES.some((phase) => names.includes(phase))) return [{ format: "traffic-policy", document }]
   if (names.includes("endpoints")) return [{ format: "agent", document }]
-  // ngrok's agent has configurations without endpoints, and so have others a `version`.
-  if (names.includes("version") && names.includes("agent")) return [{ format: "agent", document }]
+  if (isAgent(new Set(names))) return [{ format: "agent", document }]
   for (const name of names) {
     const meant = suggest(name, PHASES)
     if (meant !== undefined)
