@@ -3,7 +3,7 @@
 import { diagnostic, type Diagnostic } from "../diagnostic.ts"
 import { problemAt, type ObjectDocument, type Read } from "../manifests/document.ts"
 import { shownFault, type Fault } from "../schema/faults.ts"
-import { kindOf } from "./kinds.ts"
+import { kindOf } from "./kind-of.ts"
 import { readMetadata } from "./metadata.ts"
 import type { AnyObject } from "./types.ts"
 

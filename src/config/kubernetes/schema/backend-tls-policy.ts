@@ -12,6 +12,7 @@ import {
   sectionName,
   textUpTo,
   wholeReference,
+  type Issue,
 } from "./names.ts"
 import { withSpec } from "./object.ts"
 
@@ -30,10 +31,8 @@ interface Target {
   readonly sectionName?: string
 }
 
-type Fault = { readonly path: readonly PropertyKey[]; readonly issue: string }
-
 /** Two references to one object name sections of it, and different ones. Also of other policies. */
-export function sameTargets(all: readonly Target[]): readonly Fault[] {
+export function sameTargets(all: readonly Target[]): readonly Issue[] {
   const objects = new Map<string, number>()
   const sections = new Map<string, number>()
   return all.flatMap(({ group, kind, name, sectionName: section }, i) => {

@@ -15,6 +15,12 @@ const SUBDOMAIN = `${LABEL}(\\.${LABEL})*`
 const DNS_LABEL = new RegExp(`^${LABEL}$`, "u")
 const DNS_SUBDOMAIN = new RegExp(`^${SUBDOMAIN}$`, "u")
 
+/** What two fields say against each other. */
+export interface Issue {
+  readonly path: readonly PropertyKey[]
+  readonly issue: string
+}
+
 /** A text of at most so many characters that looks like this. */
 export function like(pattern: RegExp, longest: number, expected: string) {
   return Schema.String.check(

@@ -3,7 +3,7 @@ import { Schema } from "effect"
 import { whole, word } from "../../schema/field.ts"
 import { lenient, strict, type Note, type Shape } from "../shape.ts"
 import type { OtherRouteBody, ParentReference, TCPRouteBody, TLSRouteBody } from "../types.ts"
-import { hostname, listOf, namespaceName, port, reference, sectionName } from "./names.ts"
+import { hostname, listOf, namespaceName, port, reference, sectionName, type Issue } from "./names.ts"
 import { withSpec } from "./object.ts"
 
 const { Struct, optionalKey } = Schema
@@ -23,10 +23,8 @@ const parent = Struct({
   port: optionalKey(port),
 }).annotate({ expected: "a reference like { name: gateway, sectionName: tls }" })
 
-type Fault = { readonly path: readonly PropertyKey[]; readonly issue: string }
-
 /** Two references to one parent name its sections or ports, and different ones. */
-function sameParents(all: readonly ParentReference[]): readonly Fault[] {
+function sameParents(all: readonly ParentReference[]): readonly Issue[] {
   const parents = new Map<string, number>()
   const sections = new Map<string, number>()
   return all.flatMap((one, i) => {
