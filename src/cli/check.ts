@@ -75,6 +75,9 @@ function summariseListeners(listeners: Snapshot["listeners"], policies: Snapshot
   }
 }
 
+/** 100 lines for one listener: with more nobody reads the first. */
+const MOST_GROUPS = 100
+
 function nameLines(plan: ListenerPlan, groups: readonly NameGroup[]): string[] {
   const everywhere = plan.policies.filter(({ listen }) => listen === undefined).map(({ file }) => file)
   const lasting = new Set(plan.policies.filter(({ last }) => last).map(({ file }) => file))
@@ -83,9 +86,12 @@ function nameLines(plan: ListenerPlan, groups: readonly NameGroup[]): string[] {
     ...everywhere,
     ...files.filter((file) => lasting.has(file)),
   ]
-  const names = groups.map(({ patterns }) => shownNames(patterns))
+  const first = groups.slice(0, MOST_GROUPS)
+  const names = first.map(({ patterns }) => shownNames(patterns))
   const width = Math.max(...names.map((shown) => shown.length))
-  return groups.map(({ files }, i) => `${names[i]!.padEnd(width)}  asks ${asked(order(files))}`)
+  const lines = first.map(({ files }, i) => `${names[i]!.padEnd(width)}  asks ${asked(order(files))}`)
+  const more = groups.length - first.length
+  return more === 0 ? lines : [...lines, `and ${more} more`]
 }
 
 function asked(files: readonly string[]): string {

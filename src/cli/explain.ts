@@ -139,22 +139,17 @@ async function explainAt(
   }
   const asked = plan.names === undefined ? plan.policies : plan.names.find(connection.tls?.sni)
   if (asked === undefined) return nobodyIsAsked(plan, connection)
-  say(
-    `listener ${paintOut("bold", printable(plan.url))} asks ${listed(
-      asked.map(({ file }) => file),
-      ", then ",
-    )}\n`,
-  )
+  say(`listener ${paintOut("bold", printable(plan.url))} asks ${listed(asked.map(nameOf), ", then ")}\n`)
   const { outcome, said } = await ask(
     asked.map((policy) => ({ ...policy, connect: watched(policy, watchdog) })),
     simulated,
   )
-  const width = Math.max(...asked.map(({ file }) => file.length))
+  const width = Math.max(...asked.map((policy) => nameOf(policy).length))
   for (const [i, policy] of asked.entries()) {
     const one = said[i]
     const answer =
       one === undefined ? paintOut("dim", "not asked") : one.answer === undefined ? "failed" : one.answer.action
-    say(`  ${printable(policy.file.padEnd(width))}  ${answer}`)
+    say(`  ${printable(nameOf(policy).padEnd(width))}  ${answer}`)
     if (one !== undefined && policy.hasSetup)
       say(paintOut("dim", `  ${" ".repeat(width)}  its setup was not run: resources are undefined`))
   }
@@ -165,6 +160,14 @@ async function explainAt(
   say(`\n${consequence(end, situation, positionOf(end, loader, asked), snapshot.pools)}`)
   return 0
 }
+
+/** The file, and which part of it. */
+function nameOf({ file, title }: PolicyVersion): string {
+  return title === undefined ? file : `${file} (${title})`
+}
+
+/** 100: there may be 100,000. */
+const MOST_GROUPS = 100
 
 /** What the client has said of itself before the policies are asked. */
 function saying({ postgres, tls }: Connection): string {
@@ -179,7 +182,10 @@ function saying({ postgres, tls }: Connection): string {
 function nobodyIsAsked(plan: ListenerPlan, connection: Connection): number {
   const { postgres, tls } = connection
   say(`listener ${paintOut("bold", printable(plan.url))} asks nobody: no name matches. It serves`)
-  for (const { files, patterns } of nameGroups(plan)) say(`  ${shownNames(patterns)}  (${listed(files, ", ")})`)
+  const groups = nameGroups(plan)
+  for (const { files, patterns } of groups.slice(0, MOST_GROUPS))
+    say(`  ${shownNames(patterns)}  (${listed(files, ", ")})`)
+  if (groups.length > MOST_GROUPS) say(`  and ${groups.length - MOST_GROUPS} more`)
   const situation = {
     hello: tls !== undefined,
     terminated: false,
