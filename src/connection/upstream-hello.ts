@@ -5,9 +5,9 @@ import { readable } from "../policy/thrown.ts"
 import {
   expectedName,
   handshakeProblem,
+  identityProblem,
   isVerdict,
   misnamed,
-  nameProblem,
   requestedName,
   type HandshakeError,
 } from "../upstream/certificate.ts"
@@ -93,9 +93,11 @@ export class UpstreamHello {
     const isNamed = doubt?.code !== "ERR_TLS_CERT_ALTNAME_INVALID"
     if (isNamed && !(ok && facts.authorized)) return this.fail(handshakeProblem(doubt))
     const certificate = facts.getPeerCertificate()
-    const name = expectedName(this.target, this.connection.route?.tls)
+    const wanted = this.connection.route?.tls
     const problem =
-      !isNamed && this.serverName !== undefined ? misnamed(name, certificate) : nameProblem(name, certificate)
+      !isNamed && this.serverName !== undefined && wanted?.names === undefined
+        ? misnamed(expectedName(this.target, wanted), certificate)
+        : identityProblem(this.target, wanted, certificate)
     if (problem !== undefined) return this.fail(`TLS: ${problem}`)
     this.outcome.ready(this.side)
   }
@@ -117,7 +119,8 @@ export class UpstreamHello {
           context,
           alpn: alpnWire(alpn),
           // With it Bun closes what it does not trust, which it judges by another name than ours where there is none.
-          rejectUnauthorized: wanted?.insecureSkipVerify !== true && serverName !== undefined,
+          rejectUnauthorized:
+            wanted?.insecureSkipVerify !== true && wanted?.names === undefined && serverName !== undefined,
           ...(serverName === undefined ? {} : { serverName }),
         },
         connection.path.stages.tlsUpstreamHandlers,

@@ -7,6 +7,11 @@ import { isHostName } from "./target.ts"
 export interface UpstreamTls {
   /** The name to ask for and to verify. @default the host of the target */
   readonly sni?: string
+  /**
+   * Names of which the certificate has to have one, instead of `sni`: host names, or URIs as `spiffe://` ones are, exactly
+   * as it has them. At most 16. @default the name that is asked for
+   */
+  readonly names?: readonly string[]
   /** Application protocols to offer, preferred first. @default none; for PostgreSQL `["postgresql"]` */
   readonly alpn?: readonly string[]
   /** Who may have signed the target's certificate: PEM. @default the authorities that the system trusts */
@@ -17,7 +22,7 @@ export interface UpstreamTls {
   readonly insecureSkipVerify?: boolean
 }
 
-const OPTIONS = ["sni", "alpn", "ca", "certificate", "insecureSkipVerify"] as const
+const OPTIONS = ["sni", "names", "alpn", "ca", "certificate", "insecureSkipVerify"] as const
 
 /** @throws TerminateInvalid */
 export function checkUpstreamTls(value: unknown): UpstreamTls {
@@ -28,17 +33,23 @@ export function checkUpstreamTls(value: unknown): UpstreamTls {
         `route: tls: there is no option ${JSON.stringify(name)}${didYouMean(name, OPTIONS) || `; known are ${OPTIONS.join(", ")}`}`,
       )
   }
-  const { sni, alpn, ca, certificate, insecureSkipVerify } = value as { [Name in (typeof OPTIONS)[number]]?: unknown }
+  const { sni, names, alpn, ca, certificate, insecureSkipVerify } = value as {
+    [Name in (typeof OPTIONS)[number]]?: unknown
+  }
   if (sni !== undefined && !(typeof sni === "string" && isHostName(sni))) throw invalid("sni: a host name", sni)
   if (insecureSkipVerify !== undefined && typeof insecureSkipVerify !== "boolean")
     throw invalid("insecureSkipVerify: true or false", insecureSkipVerify)
   if (insecureSkipVerify === true && ca !== undefined)
     throw new TerminateInvalid("route: tls: ca has no effect with insecureSkipVerify")
-  const names = checkAlpn("route: tls: alpn", alpn)
+  const offered = checkAlpn("route: tls: alpn", alpn)
+  const wanted = checkNames(names)
+  if (insecureSkipVerify === true && wanted !== undefined)
+    throw new TerminateInvalid("route: tls: names has no effect with insecureSkipVerify")
   const authorities = ca === undefined ? undefined : Array.isArray(ca) ? ca : [ca]
   return Object.freeze({
     ...(sni === undefined ? {} : { sni: (sni as string).replace(/\.$/, "").toLowerCase() }),
-    ...(names === undefined ? {} : { alpn: Object.freeze([...names]) }),
+    ...(wanted === undefined ? {} : { names: wanted }),
+    ...(offered === undefined ? {} : { alpn: Object.freeze([...offered]) }),
     ...(authorities === undefined
       ? {}
       : { ca: authorities.map((text) => checkPem("route: tls: ca", text, "CERTIFICATE")).join("\n") }),
@@ -47,6 +58,24 @@ export function checkUpstreamTls(value: unknown): UpstreamTls {
       : { certificate: Object.freeze(checkPair("route: tls: certificate", certificate)) }),
     ...(insecureSkipVerify === true ? { insecureSkipVerify } : {}),
   })
+}
+
+/** 16: more are looked for by mistake. */
+export const MOST_NAMES = 16
+const URI = /^[a-z][a-z0-9+.-]*:\/\/[\x21\x23-\x7e]+$/i
+
+/** Whether a certificate may have the name: that of a host, `*.` included, or a URI. */
+export function isCertificateName(name: unknown): name is string {
+  return typeof name === "string" && (URI.test(name) || isHostName(name.replace(/^\*\./, "")))
+}
+
+function checkNames(value: unknown): readonly string[] | undefined {
+  if (value === undefined) return undefined
+  if (!Array.isArray(value) || value.length === 0 || value.length > MOST_NAMES)
+    throw invalid(`names: a list of 1 to ${MOST_NAMES} names`, value)
+  for (const name of value)
+    if (!isCertificateName(name)) throw invalid('names: host names, or URIs like "spiffe://example.com/db"', name)
+  return Object.freeze(value.map((name: string) => (URI.test(name) ? name : name.replace(/\.$/, "").toLowerCase())))
 }
 
 function invalid(expected: string, found: unknown): TerminateInvalid {

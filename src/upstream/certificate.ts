@@ -20,6 +20,24 @@ export function requestedName(target: Target, tls: UpstreamTls | undefined): str
   return name?.replace(/\.$/, "")
 }
 
+/** Why the certificate is not that of the target; `undefined` when it is. */
+export function identityProblem(
+  target: Target,
+  tls: UpstreamTls | undefined,
+  certificate: PeerCertificate,
+): string | undefined {
+  const names = tls?.names
+  if (names === undefined) return nameProblem(expectedName(target, tls), certificate)
+  return names.some((name) => isFor(name, certificate)) ? undefined : misnamed(names.join(" or "), certificate)
+}
+
+function isFor(name: string, certificate: PeerCertificate): boolean {
+  if (!name.includes("://") && checkServerIdentity(name, certificate) === undefined) return true
+  // Commas inside of a name are escaped.
+  const entries = certificate.subjectaltname?.split(", ") ?? []
+  return entries.includes(name.includes("://") ? `URI:${name}` : `DNS:${name}`)
+}
+
 /** Why the certificate is not for `name`; `undefined` when it is. */
 export function nameProblem(name: string, certificate: PeerCertificate): string | undefined {
   if (checkServerIdentity(name, certificate) === undefined) return undefined

@@ -5,7 +5,7 @@ import { connect as connectTls, type TLSSocket } from "node:tls"
 import { Effect } from "effect"
 import type { Target } from "../policy/target.ts"
 import type { UpstreamTls } from "../policy/upstream-tls.ts"
-import { expectedName, handshakeProblem, nameProblem, requestedName } from "./certificate.ts"
+import { handshakeProblem, identityProblem, requestedName } from "./certificate.ts"
 import { NOTHING, type Dialogue } from "./check/dialogue.ts"
 import { failed, failedBy, type ProbeFailed } from "./probe-failed.ts"
 import { requestProblem, SSL_REQUEST } from "./tls-request.ts"
@@ -66,7 +66,6 @@ export interface TlsStart {
 
 /** Starts TLS; the handshake goes on in {@link secured}. May throw for settings that cannot be. */
 export function startTls(socket: Socket, { target, tls, context, alpn }: TlsStart): TLSSocket {
-  const name = expectedName(target, tls)
   const servername = requestedName(target, tls)
   const secure = connectTls({
     socket,
@@ -74,7 +73,7 @@ export function startTls(socket: Socket, { target, tls, context, alpn }: TlsStar
     secureContext: { context },
     rejectUnauthorized: tls?.insecureSkipVerify !== true,
     checkServerIdentity(_host, certificate) {
-      const problem = nameProblem(name, certificate)
+      const problem = identityProblem(target, tls, certificate)
       return problem === undefined ? undefined : new Error(problem)
     },
     ...(servername === undefined ? {} : { servername }),

@@ -2,6 +2,7 @@
 import { Schema } from "effect"
 import { isHostName } from "../../policy/target.ts"
 import { checkPem, TerminateInvalid } from "../../policy/terminate.ts"
+import { isCertificateName, MOST_NAMES } from "../../policy/upstream-tls.ts"
 import { flag, optional, required } from "./field.ts"
 
 /** 16 names: as `tls` of a route. */
@@ -48,6 +49,24 @@ export const upstreamTls = Schema.Struct({
       kind: "host name",
     }),
     { description: "The name to ask for and to verify.", otherwise: "the host of the target" },
+  ),
+  names: optional(
+    Schema.Array(
+      Schema.String.check(
+        Schema.makeFilter((name: string) => isCertificateName(name), { expected: "a host name, or a URI" }),
+      ).annotate({ expected: "a host name, or a URI", kind: "name" }),
+    )
+      .check(
+        Schema.isMinLength(1, { expected: `a list of 1 to ${MOST_NAMES} names` }),
+        Schema.isMaxLength(MOST_NAMES, { expected: `a list of 1 to ${MOST_NAMES} names` }),
+      )
+      .annotate({ expected: `a list of 1 to ${MOST_NAMES} names`, range: `1 to ${MOST_NAMES} entries` }),
+    {
+      description:
+        "Names of which the certificate has to have one, instead of `sni`: host names, or URIs, exactly as it has them.",
+      otherwise: "the name that is asked for",
+      examples: [["db.internal", "spiffe://example.com/db"]],
+    },
   ),
   alpn: optional(
     Schema.Array(

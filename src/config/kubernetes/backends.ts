@@ -1,0 +1,186 @@
+// What routes refer to: each reference looked up and judged, and what becomes of connections that are to go there.
+import { deny, poolRoute, type Decision } from "../../policy/decision.ts"
+import type { Pool, PoolSpec } from "../../policy/pool.ts"
+import { didYouMean } from "../../policy/suggest.ts"
+import type { UpstreamTls } from "../../policy/upstream-tls.ts"
+import type { Surroundings } from "../manifests/document.ts"
+import { digestOf } from "../module-graph.ts"
+import { poolSpec } from "../pool-spec.ts"
+import type { BackendTls } from "./backend-tls.ts"
+import type { Effective, Route } from "./effective.ts"
+import { EndpointIndex, isTcp, targetOf, type Endpoints, type Service, type ServicePort } from "./endpoints.ts"
+import type { ListenerState } from "./listener-state.ts"
+import { GATEWAY_GROUP, titleOf, type Objects } from "./objects.ts"
+import type { BackendReference } from "./types.ts"
+
+/** Reasons of `ResolvedRefs`. */
+export type BadReason = "RefNotPermitted" | "InvalidKind" | "BackendNotFound" | "UnsupportedProtocol"
+
+/** Where a reference leads. */
+export type Backend =
+  | { readonly problem: { readonly reason: BadReason; readonly message: string }; readonly found: undefined }
+  | { readonly problem: undefined; readonly found: Found }
+
+/** A port of a Service. */
+export interface Found {
+  /** `default/db:5432` */
+  readonly name: string
+  readonly service: Service
+  readonly port: ServicePort
+  readonly endpoints: Endpoints
+}
+
+/** What becomes of connections: they go to a pool, or are refused. */
+export interface Destination {
+  decide(): Decision
+  /** Another one for another pool, or another reason to refuse; no secret. */
+  readonly key: string
+  readonly pool: { readonly name: string; spec(): PoolSpec } | undefined
+}
+
+/** 10 suggestions among 1,000 names each: some milliseconds. */
+const MOST_SUGGESTIONS = 10
+const MOST_NAMES = 1000
+
+export class Backends {
+  private readonly objects: Objects
+  private readonly endpoints: EndpointIndex
+  private readonly backendTls: BackendTls
+  /** By namespace, name and port of the Service. */
+  private readonly found = new Map<string, Backend>()
+  private readonly destinations = new Map<string, Destination>()
+  private suggested = 0
+  private names: Map<string, string[]> | undefined
+
+  constructor(objects: Objects, backendTls: BackendTls, surroundings: Surroundings) {
+    this.objects = objects
+    this.backendTls = backendTls
+    this.endpoints = new EndpointIndex(objects, surroundings)
+  }
+
+  resolve(route: Route, reference: BackendReference): Backend {
+    const { group = "", kind = "Service", name, namespace = route.metadata.namespace, port } = reference
+    if (group !== "" || kind !== "Service") {
+      const what = `${kind}${group === "" ? "" : `.${group}`} ${name}`
+      return bad("InvalidKind", `${what} is no Service: routes lead to Services, \`kind: Service\` with \`group: ""\``)
+    }
+    const referrer = { fromGroup: GATEWAY_GROUP, fromKind: route.kind, fromNamespace: route.metadata.namespace }
+    if (!this.objects.isGranted(referrer, { group, kind, namespace, name }))
+      return bad(
+        "RefNotPermitted",
+        `Service ${namespace}/${name} is in another namespace, where no ReferenceGrant lets a ${route.kind} of ${referrer.fromNamespace} refer to it`,
+      )
+    const key = `${namespace}/${name}:${port ?? ""}`
+    let known = this.found.get(key)
+    if (known === undefined) this.found.set(key, (known = this.find(namespace, name, port)))
+    return known
+  }
+
+  private find(namespace: string, name: string, number: number | undefined): Backend {
+    const service = this.objects.find("Service", namespace, name)
+    if (service === undefined) {
+      return bad("BackendNotFound", `There is no Service ${namespace}/${name}${this.meant(namespace, name)}`)
+    }
+    const { externalName, ports = [], type } = service.body.spec
+    if (type === "ExternalName")
+      return bad(
+        "InvalidKind",
+        `${titleOf(service)} is of type ExternalName, which any namespace could point at anything; write a Service without a selector, and an EndpointSlice of it with \`addressType: FQDN\` and the address ${externalName ?? "that it is to lead to"}`,
+      )
+    const known = ports.map(({ port }) => port).join(", ")
+    if (number === undefined)
+      return bad("BackendNotFound", `A reference to ${titleOf(service)} needs a port${known && `: it has ${known}`}`)
+    const all = ports.filter(({ port }) => port === number)
+    if (all.length === 0)
+      return bad(
+        "BackendNotFound",
+        `${titleOf(service)} has no port ${number}${known === "" ? "; it has none at all" : `; it has ${known}`}`,
+      )
+    const port = all.find(({ protocol }) => isTcp(protocol))
+    if (port === undefined)
+      return bad(
+        "UnsupportedProtocol",
+        `The port ${number} of ${titleOf(service)} is for ${all[0]!.protocol}; this gateway carries TCP`,
+      )
+    const full = `${namespace}/${name}:${number}`
+    const endpoints = this.endpoints.of(service, port, `Service ${full}`)
+    return { problem: undefined, found: { name: full, service, port, endpoints } }
+  }
+
+  /** A slip of the hand is looked for in all names of the namespace, so not for everybody. */
+  private meant(namespace: string, name: string): string {
+    if (this.suggested++ >= MOST_SUGGESTIONS) return ""
+    if (this.names === undefined) {
+      this.names = new Map()
+      for (const { metadata } of this.objects.all("Service")) {
+        const known = this.names.get(metadata.namespace)
+        if (known === undefined) this.names.set(metadata.namespace, [metadata.name])
+        else known.push(metadata.name)
+      }
+    }
+    return didYouMean(name, (this.names.get(namespace) ?? []).slice(0, MOST_NAMES))
+  }
+
+  /** Where connections of a listener go. TLS that passes through is not encrypted once more. */
+  destination(found: Found, listener: ListenerState, effective: Effective): Destination {
+    const encryption = listener.mode === "Passthrough" ? undefined : this.backendTls.of(found.service, found.port)
+    const own = encryption === undefined ? undefined : listener.clientCertificate
+    // What is special about it belongs to its name: one name is one pool, in all files.
+    const tls = encryption === undefined ? "" : own === undefined ? ", tls" : `, tls of ${titleOf(listener.gateway)}`
+    const special = `${effective.upstreamTitle === "" ? "" : `, ${effective.upstreamTitle}`}${tls}`
+    const name = special === "" ? found.name : `${found.name} (${special.slice(2)})`
+    let known = this.destinations.get(name)
+    if (known !== undefined) return known
+    if (encryption?.problem !== undefined) known = refused(encryption.problem)
+    else if (found.endpoints.missing !== undefined) known = refused(found.endpoints.missing)
+    else {
+      const trust = encryption?.tls
+      const certified = own === undefined ? trust : { ...trust, certificate: { cert: own.cert, key: own.key } }
+      known = toPool(
+        name,
+        found,
+        certified,
+        `${encryption?.key ?? ""}${own === undefined ? "" : digestOf(JSON.stringify(own))}`,
+        effective,
+      )
+    }
+    this.destinations.set(name, known)
+    return known
+  }
+}
+
+function bad(reason: BadReason, message: string): Backend {
+  return { problem: { reason, message }, found: undefined }
+}
+
+/** RST, as a target that is not there would answer. */
+export function refused(reason: string): Destination {
+  let decision: Decision | undefined
+  return { decide: () => (decision ??= deny(reason, { reset: true })), key: reason, pool: undefined }
+}
+
+function toPool(
+  name: string,
+  { endpoints: { places } }: Found,
+  tls: UpstreamTls | undefined,
+  tlsKey: string,
+  { upstream, upstreamKey }: Effective,
+): Destination {
+  let spec: PoolSpec | undefined
+  let decision: Decision | undefined
+  const made = () => {
+    const pool: Pool = {
+      ...upstream,
+      targets: places.map((place) => targetOf(place, tls !== undefined)),
+      ...(tls === undefined ? {} : { tls }),
+    }
+    return poolSpec(name, pool)
+  }
+  let where = ""
+  for (const { hostPort, isName, priority } of places) where += ` ${hostPort}${isName ? `@${priority}` : ""}`
+  return {
+    decide: () => (decision ??= poolRoute(name)),
+    key: `${name}${where} ${tlsKey} ${upstreamKey}`,
+    pool: { name, spec: () => (spec ??= made()) },
+  }
+}
