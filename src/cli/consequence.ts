@@ -5,7 +5,7 @@ import { printable, printableJson } from "../observe/printable.ts"
 import type { Outcome } from "../policy/ask.ts"
 import { unfitRoute, unknownPool } from "../policy/check-route.ts"
 import type { CloseReason } from "../policy/connection.ts"
-import { DecisionInvalid, type Body, type Decision, type Deny, type Route } from "../policy/decision.ts"
+import { continuationOf, DecisionInvalid, type Body, type Decision, type Deny, type Route } from "../policy/decision.ts"
 import type { PoolSpec } from "../policy/pool.ts"
 import { isRefusable } from "../protocol/refusal.ts"
 import { poolLookup } from "../config/pool-spec.ts"
@@ -111,7 +111,11 @@ function routed(route: Route, situation: Situation, pools: Pools): string {
   if (route.tls?.insecureSkipVerify === true) options.push("whatever certificate they have")
   const what = situation.terminated ? "relay the plain text" : situation.hello ? "pass TLS through" : "relay"
   const otherwise =
-    route.otherwise === undefined ? "" : `;\nif none can be reached, ${carriedOut(route.otherwise, situation, pools)}`
+    route.otherwise !== undefined
+      ? `;\nif none can be reached, ${carriedOut(route.otherwise, situation, pools)}`
+      : continuationOf(route) !== undefined
+        ? ";\nif none can be reached, go on with the next action of the traffic policy"
+        : ""
   return `${paintOut("green", what)} to ${order}${options.length === 0 ? "" : ` (${options.join(", ")})`}${otherwise}`
 }
 

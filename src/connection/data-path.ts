@@ -7,6 +7,7 @@ import type { ClientCertificate } from "../policy/client-certificate.ts"
 import type { CertificatePair } from "../policy/terminate.ts"
 import { Contexts } from "../tls/contexts.ts"
 import type { CloseReason, Summary } from "../policy/connection.ts"
+import type { Continuation, RouteFailure } from "../policy/decision.ts"
 import type { Geo } from "../policy/geo.ts"
 import type { Connection } from "./connection.ts"
 import type { Listener } from "./listener.ts"
@@ -76,6 +77,8 @@ export interface Stages {
   /** Those of sockets that speak TLS. */
   readonly tlsClientHandlers: Handlers<Side>
   readonly tlsUpstreamHandlers: Handlers<Side>
+  /** Lets a policy go on whose route has failed. */
+  readonly goOn: (connection: Connection, continuation: Continuation, failure: RouteFailure) => void
   /** Ends the connection if it is only being held, or lingers. */
   readonly letGo: (connection: Connection) => void
 }

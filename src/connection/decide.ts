@@ -1,7 +1,13 @@
 // Asks the policies of a connection in order. A plain answer costs no waiting; a Promise or an Effect waits under the
 // policy deadline, whose clock stands still while the gateway waits for the client.
 import type { PolicyVersion } from "../config/snapshot.ts"
-import { checkAnswer, DecisionInvalid, type Decision } from "../policy/decision.ts"
+import {
+  checkAnswer,
+  DecisionInvalid,
+  type Continuation,
+  type Decision,
+  type RouteFailure,
+} from "../policy/decision.ts"
 import { UNDER_WAY, unfitRoute, unknownPool } from "../policy/check-route.ts"
 import { State, type Connection } from "./connection.ts"
 import { prereadFailure } from "../policy/preread.ts"
@@ -84,6 +90,35 @@ function ask(connection: Connection, from: number): void {
   }
   decided(connection)
   refuse(connection, policies.length === 0 ? "no-policy" : "no-decision")
+}
+
+/**
+ * A route has failed whose policy goes on then: the connection is undecided again, and the policy's answer counts as its
+ * first would have.
+ */
+export function goOn(connection: Connection, continuation: Continuation, failure: RouteFailure): void {
+  const { asked, decidedAt = connection.started, path, policies } = connection
+  const index = asked - 1
+  const policy = policies[index]!
+  // The time that was spent on dialling is none of the policies'.
+  connection.heldBack += performance.now() - decidedAt
+  connection.state = State.deciding
+  connection.decidedAt = undefined
+  connection.decision = undefined
+  connection.policy = undefined
+  let value: unknown
+  let later: boolean
+  path.exits.enter(policy)
+  try {
+    value = continuation(failure)
+    later = waits(value)
+    path.exits.leave()
+  } catch (error) {
+    path.exits.leave()
+    return failed(connection, policy, error)
+  }
+  if (later) return wait(connection, index, policy, value as object)
+  if (!settled(connection, policy, value)) ask(connection, asked)
 }
 
 /** Takes an answer. Returns whether the connection is decided; if not, the next policy is asked. */

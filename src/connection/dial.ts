@@ -1,7 +1,7 @@
 // Dialling: targets in order, the addresses of a target interleaved by family and staggered, every attempt
 // cancellable, one attempt = one accept at the upstream. The first that stands wins; the others are reset before a byte.
 import { formatHostPort, formatIp, isUnspecified, type Ip } from "../policy/address.ts"
-import type { Route } from "../policy/decision.ts"
+import { continuationOf, type Route } from "../policy/decision.ts"
 import type { Target } from "../policy/target.ts"
 import { available, connectTcp, connectUnix } from "../native/socket.ts"
 import { connectOn, dialAddress, dialPath, type Socket } from "./bun-socket.ts"
@@ -392,8 +392,9 @@ export function tryNextTarget(connection: Connection, error: string): boolean {
   const { dial: dialled, upstream, client } = connection
   if (dialled === undefined || upstream === undefined) return false
   const { decision } = connection
-  const otherwise = decision?.action === "route" ? decision.otherwise : undefined
-  if (!dialled.more && otherwise === undefined) return false
+  const goesOn =
+    decision?.action === "route" && (decision.otherwise !== undefined || continuationOf(decision) !== undefined)
+  if (!dialled.more && !goesOn) return false
   connection.upstream = undefined
   client.other = undefined
   upstream.other = undefined

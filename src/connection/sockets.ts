@@ -4,7 +4,7 @@ import { continueAnswer } from "./answer.ts"
 import type { Handlers, Socket } from "./bun-socket.ts"
 import { State, type Connection } from "./connection.ts"
 import { DataPath, type Exits, type Settings } from "./data-path.ts"
-import { expireDeciding } from "./decide.ts"
+import { expireDeciding, goOn } from "./decide.ts"
 import { attemptClosed, attemptOpened } from "./dial.ts"
 import { expireReading, readOn } from "./hello.ts"
 import { expireLinger, letGo, lingered, proceed } from "./ending.ts"
@@ -172,5 +172,12 @@ function expire(connection: Connection): void {
 
 /** A data path with its stages in place. */
 export function makeDataPath(settings: Settings, exits: Exits): DataPath {
-  return new DataPath(settings, exits, { expire, upstreamHandlers, tlsClientHandlers, tlsUpstreamHandlers, letGo })
+  return new DataPath(settings, exits, {
+    expire,
+    upstreamHandlers,
+    tlsClientHandlers,
+    tlsUpstreamHandlers,
+    goOn,
+    letGo,
+  })
 }

@@ -104,6 +104,7 @@ const PLAIN = new Set([
   "DurationInvalid",
   "CidrInvalid",
   "LimitInvalid",
+  "TrafficPolicyFailed",
 ])
 
 /** What a failure says, on one line or several as its author wrote it. */

@@ -270,6 +270,48 @@ function targetUrl(text: string): string {
   return parseTarget(text).url
 }
 
+/** Why a route has failed. */
+export interface RouteFailure {
+  /** As the closing event has it. */
+  readonly code: "dial-failed" | "no-target" | "limit-reached"
+  /** Why the last attempt failed; `""` where that is not known. */
+  readonly message: string
+}
+
+/** Decides after all when every attempt has failed; `next` goes on to the policies after this one. */
+export type Continuation = (failure: RouteFailure) => Answer | Promise<Answer>
+
+/** What a {@link continued} route has beside its data. */
+export const CONTINUATION: unique symbol = Symbol.for("tidegate.continuation") as never
+
+/** How it goes on when every attempt has failed, and there is no `otherwise`. */
+export function continuationOf(route: Route): Continuation | undefined {
+  return CONTINUATION in route ? (route as { readonly [CONTINUATION]: Continuation })[CONTINUATION] : undefined
+}
+
+/**
+ * The same route, which goes on like this when every attempt has failed: for formats whose policies run on then. Its own
+ * continuation, and what stands behind its `.or()`, come first. It is no part of the data, and not serialised.
+ */
+export function continued(decision: Route, continuation: Continuation): Route {
+  const { otherwise } = decision
+  const own = continuationOf(decision)
+  const copy = {
+    ...decision,
+    ...(otherwise?.action === "route" ? { otherwise: continued(otherwise, continuation) } : {}),
+  }
+  const value = own === undefined ? continuation : (failure: RouteFailure) => after(own(failure), failure, continuation)
+  const going: Route = Object.freeze(Object.defineProperty(copy, CONTINUATION, { value }))
+  made.add(going)
+  return going
+}
+
+function after(answer: Answer | Promise<Answer>, failure: RouteFailure, then: Continuation): ReturnType<Continuation> {
+  if (answer instanceof Promise) return answer.then((one) => after(one, failure, then))
+  if (answer.action === "next") return then(failure)
+  return answer.action === "route" ? continued(answer, then) : answer
+}
+
 /**
  * Closes the connection without dialling an upstream: FIN, or RST with `reset`.
  * @param reason goes to the log and the closing event, at most 1 KiB
