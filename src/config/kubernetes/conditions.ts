@@ -52,7 +52,6 @@ export function generationOf(surroundings: Surroundings, { document, metadata }:
 
 /** The oldest first, then by namespace and name. */
 export function inOrderOfAge<O extends AnyObject>(surroundings: Surroundings, objects: readonly O[]): readonly O[] {
-  if (objects.length < 2) return objects
   return objects
     .map((object) => ({ object, created: surroundings.created(object.document) }))
     .sort((a, b) => a.created - b.created || byNamespaceAndName(a.object, b.object))

@@ -32,6 +32,8 @@ export class Objects {
   private readonly byKind = new Map<Kind, AnyObject[]>()
   private readonly byName = new Map<string, AnyObject>()
   private readonly grants = new Map<string, Granted>()
+  /** By kind, the namespaces that have one of a name; made when somebody asks. */
+  private readonly namespaces = new Map<Kind, Map<string, string>>()
 
   constructor(objects: readonly AnyObject[]) {
     const duplicates: AnyObject[] = []
@@ -58,6 +60,16 @@ export class Objects {
   /** In the order of the documents. */
   all<K extends Kind>(kind: K): readonly ObjectOf<K>[] {
     return (this.byKind.get(kind) ?? []) as unknown as readonly ObjectOf<K>[]
+  }
+
+  /** A namespace that has an object of this name, if one does: for whoever looked in another one. */
+  namespaceWith(kind: Kind, name: string): string | undefined {
+    let known = this.namespaces.get(kind)
+    if (known === undefined) {
+      known = new Map(this.all(kind).map(({ metadata }) => [metadata.name, metadata.namespace]))
+      this.namespaces.set(kind, known)
+    }
+    return known.get(name)
   }
 
   /** Whether the reference stays in its namespace, or a ReferenceGrant of the other one allows it. */

@@ -63,11 +63,15 @@ export class Policies {
     return owner === gateway ? own : [...own, ...this.of(gateway)]
   }
 
-  /** Says of every target of the policy that leads to `target` what keeps it from being carried out; the first word stays. */
-  reject(policy: TidegatePolicy, target: Target, reason: string, message: string): void {
+  /**
+   * Says of the targets of the policy that lead to `target`, or to this section of it, what keeps it from being carried
+   * out; the first word stays.
+   */
+  reject(policy: TidegatePolicy, target: Target, reason: string, message: string, sectionName?: string): void {
     policy.body.spec.targetRefs.forEach((ref, i) => {
-      if (ref.kind === target.kind && ref.name === target.metadata.name)
-        this.say(policy, i, isFalse("Accepted", reason, message))
+      if (ref.kind !== target.kind || ref.name !== target.metadata.name) return
+      if (sectionName !== undefined && ref.sectionName !== undefined && ref.sectionName !== sectionName) return
+      this.say(policy, i, isFalse("Accepted", reason, message))
     })
   }
 

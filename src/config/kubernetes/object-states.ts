@@ -1,0 +1,62 @@
+// Objects as they are shown: as they were written, with what is said of them, and without anything that is secret.
+import type { ObjectState, Surroundings } from "../manifests/document.ts"
+import { generationOf } from "./conditions.ts"
+import type { AnyObject } from "./types.ts"
+
+const KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----/
+/** Where kubectl keeps all of an object once more. */
+const LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+export function stateOf(
+  surroundings: Surroundings,
+  object: AnyObject,
+  status: Readonly<Record<string, unknown>> | undefined,
+  serves?: ReadonlyMap<string, readonly string[]>,
+): ObjectState {
+  const { document, kind, metadata } = object
+  const { group, version } = document.head
+  return {
+    file: document.source.file,
+    line: document.place([]).line,
+    apiVersion: group === "" ? version : `${group}/${version}`,
+    kind,
+    namespace: metadata.namespace,
+    name: metadata.name,
+    generation: generationOf(surroundings, object),
+    written: writtenOf(object),
+    status,
+    ...(serves === undefined ? {} : { serves }),
+  }
+}
+
+const written = new WeakMap<AnyObject, Readonly<Record<string, unknown>>>()
+
+function writtenOf(object: AnyObject): Readonly<Record<string, unknown>> {
+  let known = written.get(object)
+  if (known === undefined) written.set(object, (known = withoutSecrets(object)))
+  return known
+}
+
+function withoutSecrets({ document, kind }: AnyObject): Readonly<Record<string, unknown>> {
+  const { data, metadata, status: _, stringData, ...rest } = document.value as Readonly<Record<string, unknown>>
+  const head = { ...rest, metadata: withoutCopy(metadata) }
+  if (kind === "Secret") return head
+  return {
+    ...head,
+    ...(data === undefined ? {} : { data: kind === "ConfigMap" ? withoutKeys(data) : data }),
+    ...(stringData === undefined ? {} : { stringData }),
+  }
+}
+
+function withoutCopy(metadata: unknown): unknown {
+  const { annotations, ...rest } = metadata as { readonly annotations?: Readonly<Record<string, unknown>> | null }
+  if (annotations === undefined || annotations === null || !Object.hasOwn(annotations, LAST_APPLIED)) return metadata
+  const { [LAST_APPLIED]: _, ...others } = annotations
+  return { ...rest, annotations: others }
+}
+
+/** A key is as secret in the wrong place. */
+function withoutKeys(data: unknown): unknown {
+  if (typeof data !== "object" || data === null) return data
+  return Object.fromEntries(Object.entries(data).filter(([, value]) => !KEY.test(String(value))))
+}
