@@ -46,4 +46,9 @@ export interface ListenerState {
   readonly shadowedBy: readonly string[]
   /** The routes that are attached: counted by whoever attaches them, before statuses are made. */
   attachedRoutes: number
+  /**
+   * Whether a route has the traffic of the hostname itself; set by whoever attaches routes. The rules of routes are asked
+   * last, after policies without `listen`, and in no order with the listener's own one, which is to answer `next` then.
+   */
+  isTaken: boolean
 }

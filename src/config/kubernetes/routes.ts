@@ -27,11 +27,11 @@ import type { Share } from "./shares.ts"
 /**
  * Attaches every route to its parents. Gives the parts of the files that hold routes (rules, and the pools that they lead
  * to) and the states of TCPRoutes, TLSRoutes, the routes that are not served, and BackendTLSPolicies. Counts
- * `attachedRoutes` of the listeners, so statuses of Gateways and ListenerSets are made after it.
+ * `attachedRoutes` of the listeners and says which of them are taken, so their statuses and rules are made after it.
  *
  * The rules of routes have `last`, so that policies without `listen` are asked before them. None is made for a name that a
- * listener has and no route: whoever makes the listeners adds one with `last` to each that answers `next` (it may come
- * before those of routes), so that it is bound, and so that no less specific listener is asked in its place.
+ * listener has and no route: whoever makes the listeners adds one to each, so that it is bound, and so that no less
+ * specific listener is asked in its place.
  */
 export function attachRoutes(
   objects: Objects,
@@ -141,7 +141,9 @@ class Attaching {
       const { listener } = attachment.match
       const outcome = this.contests.outcome(attachment)
       outcomes.set(listener, outcome)
-      if (outcome.won.length > 0) this.draft(route, listener, outcome, backends)
+      if (outcome.won.length === 0) continue
+      if (outcome.won.includes(listener.hostname)) listener.isTaken = true
+      this.draft(route, listener, outcome, backends)
     }
     const dropped = route.body.spec.rules.length - 1
     const status = routeStatus(this.surroundings, route, parents, { backends, outcomes, dropped })
