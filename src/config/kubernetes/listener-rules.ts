@@ -1,7 +1,7 @@
 // The rule of each listener that is bound: it is asked last, and denies what no route takes. So the port is bound before
 // there is a route, and names that nobody serves are refused.
 import { createHash } from "node:crypto"
-import { deny } from "../../policy/decision.ts"
+import { deny, next } from "../../policy/decision.ts"
 import type { Contents, Rule } from "../contents.ts"
 import type { Diagnostic, Place } from "../diagnostic.ts"
 import type { ObjectDocument, Part } from "../manifests/document.ts"
@@ -58,7 +58,14 @@ function partOf(drafts: readonly Draft[], warnings: readonly Diagnostic[]): Part
   const key = createHash("sha256")
     .update(
       JSON.stringify(
-        drafts.map(({ listener, place, reason, title }) => [title, reason, listener.binds, place.line, place.column]),
+        drafts.map(({ listener, place, reason, title }) => [
+          title,
+          reason,
+          listener.isTaken,
+          listener.binds,
+          place.line,
+          place.column,
+        ]),
       ),
     )
     .digest("hex")
@@ -77,7 +84,8 @@ function contentsOf(drafts: readonly Draft[]): Contents {
 }
 
 function ruleOf({ listener, place, reason, title }: Draft): Rule {
-  const decision = deny(reason)
+  // A route may be asked after it: rules that are asked last come in the order of their files.
+  const decision = listener.isTaken ? next : deny(reason)
   return {
     title,
     listen: listener.binds,

@@ -44,6 +44,7 @@ export class Listener implements ListenerState {
   readonly clientCertificate: ListenerState["clientCertificate"]
   shadowedBy: readonly string[] = []
   attachedRoutes = 0
+  isTaken = false
 
   /** Why it is not accepted; the first that is found. */
   rejected: Why | undefined = undefined
