@@ -391,7 +391,7 @@ describe("a sender that may send a header", () => {
     expect(await hears(gate.port, new Uint8Array(), true)).toBe("hello")
   })
 
-  test("and begins like one, or goes no further, is a client of its own too", async () => {
+  test.concurrent("and begins like one, or goes no further, is a client of its own too", async () => {
     using up = upstream()
     using gate = believing(() => route(up.url), optional)
     using slow = await connect(gate.port, { first: "PROX" })
@@ -402,7 +402,7 @@ describe("a sender that may send a header", () => {
     expect(await hears(gate.port, ascii("PRO"), true)).toBe("PRO")
   })
 
-  test("and has sent the beginning of a signature is waited for beyond 300 ms", async () => {
+  test.concurrent("and has sent the beginning of a signature is waited for beyond 300 ms", async () => {
     using gate = believing(who, optional)
     using client = await connect(gate.port, { first: "PRO" })
     const from = gate.path.wheel.refresh()
@@ -411,7 +411,7 @@ describe("a sender that may send a header", () => {
     expect(await client.text()).toContain("203.0.113.9")
   })
 
-  test("but begins a header has three seconds for it", async () => {
+  test.concurrent("but begins a header has three seconds for it", async () => {
     using gate = believing(who, optional)
     using client = await connect(gate.port, { first: line().subarray(0, 10) })
     await Bun.sleep(600)
@@ -423,14 +423,14 @@ describe("a sender that may send a header", () => {
     expect(reasons).toContain("proxy-invalid")
   })
 
-  test("but sends a malformed one, or one that is cut off, is refused", async () => {
+  test.concurrent("but sends a malformed one, or one that is cut off, is refused", async () => {
     using gate = believing(who, optional)
     expect(await hears(gate.port, ascii("PROXY TCP4 x"))).toBe("")
     expect(await hears(gate.port, line().subarray(0, 10), true)).toBe("")
     expect([await endOf(gate), await endOf(gate, 1)]).toEqual(Array(2).fill("proxy-invalid by gateway"))
   })
 
-  test.each([
+  test.concurrent.each([
     ["whole", "", "PROXY TCP4 203.0.113.9 198.51.100.7 4711 5432\r\n", 300],
     ["in two pieces", "PRO", "XY TCP4 203.0.113.9 198.51.100.7 4711 5432\r\n", 3000],
   ])("but sends it too late, %s, was taken for another client: it is refused", async (_, first, later, late) => {
