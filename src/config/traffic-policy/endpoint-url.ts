@@ -68,14 +68,17 @@ function bad(message: string, hint?: string, field: Remark["field"] = "url"): Ur
   return { kind: "problem", problem: { field, message, hint } }
 }
 
+function badBinding(message: string): Remark {
+  return { field: "bindings", message, hint: undefined }
+}
+
 function readBindings(written: unknown): Binding | undefined | Remark {
-  const problem = (message: string): Remark => ({ field: "bindings", message, hint: undefined })
   if (written === undefined || written === null) return undefined
-  if (!Array.isArray(written)) return problem(`expected a list of one binding, found ${describe(written)}`)
+  if (!Array.isArray(written)) return badBinding(`expected a list of one binding, found ${describe(written)}`)
   const [first, second] = written as readonly unknown[]
   if (first === undefined) return undefined
   if (second !== undefined)
-    return problem(
+    return badBinding(
       first === second
         ? `${describe(first)} stands here twice (ERR_NGROK_15006)`
         : `an endpoint has one binding, found ${written.length}: write two endpoints`,
@@ -83,7 +86,7 @@ function readBindings(written: unknown): Binding | undefined | Remark {
   const known = BINDINGS.find((one) => one === first)
   if (known !== undefined) return known
   const kubernetes = typeof first === "string" && /^k8s\b/.test(first)
-  return problem(
+  return badBinding(
     `${describe(first)} is no binding: expected ${BINDINGS.join(", ")} (ERR_NGROK_15005)${
       kubernetes ? '; did you mean "kubernetes"?' : typeof first === "string" ? didYouMean(first, BINDINGS) : ""
     }`,

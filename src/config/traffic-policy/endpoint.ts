@@ -3,6 +3,7 @@ import type { IpRules, TrafficPolicy } from "./policy.ts"
 import type { RouteBuilder } from "../../policy/decision.ts"
 import type { PoolSpec } from "../../policy/pool.ts"
 import type { TerminateOptions } from "../../policy/terminate.ts"
+import type { Place } from "../diagnostic.ts"
 import type { Document } from "../manifests/document.ts"
 import type { EndpointFacts } from "./cel/index.ts"
 import type { EndpointUrl } from "./endpoint-url.ts"
@@ -15,8 +16,9 @@ export interface Endpoint {
   /** The same among all files: names what its limits count. */
   readonly owner: string
   readonly document: Document
-  /** Where its URL and what says where it leads stand. */
-  readonly at: { readonly url: Path; readonly upstream: Path; readonly pooling: Path }
+  /** Where its URL stands, and what says that others may have it as well. */
+  readonly at: { readonly url: Path; readonly pooling: Path }
+  readonly places: { readonly listen: Place; readonly route: Place }
   readonly url: EndpointUrl
   readonly facts: EndpointFacts
   readonly pooling: boolean

@@ -22,6 +22,7 @@ export class Group {
 
   /** Each member comes up equally often. */
   pick(): Endpoint {
+    if (this.members.length === 1) return this.members[0]!
     this.turn = (this.turn + 1) % this.members.length
     return this.members[this.turn]!
   }
@@ -41,67 +42,72 @@ export interface Grouped {
 
 /** The first to be saved was there first; one that contradicts it does not serve. */
 export function groupEndpoints(endpoints: readonly Endpoint[]): Grouped {
-  const byUrl = new Map<string, Endpoint[]>()
   const refused: Refused[] = []
-  const refuse = (endpoint: Endpoint, path: readonly PropertyKey[], message: string, hint: string) =>
-    void refused.push({ endpoint, message, problem: problemAt(endpoint.document, path, message, hint) })
-  const claims = new Map<string, Endpoint>()
-  for (const endpoint of endpoints.toSorted(wasFirst)) {
-    const { at, url } = endpoint
-    const rival = rivalOf(endpoint, claims)
-    if (rival !== undefined) {
-      refuse(
-        endpoint,
-        at.url,
-        `${url.text} and ${rival.url.text} of ${whereIs(rival, endpoint)} are one address and port`,
-        rivalHint(endpoint, rival),
-      )
-      continue
-    }
+  const byUrl = new Map<string, Endpoint[]>()
+  for (const endpoint of endpoints) {
     const key = keyOf(endpoint)
     const members = byUrl.get(key)
-    const first = members?.[0]
-    if (members === undefined || first === undefined) {
-      byUrl.set(key, [endpoint])
-      continue
-    }
-    if (!endpoint.pooling || !first.pooling) {
-      const code = endpoint.pooling ? "ERR_NGROK_18016" : "ERR_NGROK_18017"
-      refuse(
-        endpoint,
-        endpoint.pooling ? at.url : at.pooling,
-        `${url.text} is the URL of ${whereIs(first, endpoint)} already (${code})`,
-        POOLING_HINT,
-      )
-    } else members.push(endpoint)
+    if (members === undefined) byUrl.set(key, [endpoint])
+    else members.push(endpoint)
   }
-  const groups = [...byUrl.values()].map((members) => new Group(members.length > 1 ? members.sort(inOrder) : members))
-  return { groups, refused }
+  const groups = [...byUrl.values()].map((members) =>
+    members.length === 1 ? new Group(members) : new Group(poolOf(members.toSorted(wasFirst), refused).sort(inOrder)),
+  )
+  return { groups: withoutRivals(groups, refused), refused }
 }
 
 const POOLING_HINT =
   "endpoints share a URL when each of them has pooling enabled: write `pooling_enabled: true` (of a CloudEndpoint `poolingEnabled: true`) in all of them. Here URL and pooling may change at any time; ngrok's manual says that they cannot, its API that they can"
 
-/** What an earlier endpoint of another URL, scheme or binding has taken. Takes it otherwise. */
-function rivalOf(endpoint: Endpoint, claims: Map<string, Endpoint>): Endpoint | undefined {
-  const { document, url } = endpoint
-  for (const { bind } of url.listen) {
-    const id = identity(bind, document.source.file)
-    const known = claims.get(id)
-    if (known === undefined) continue
-    const other = known.url
-    if (other.protocol !== url.protocol || other.binding !== url.binding) return known
-    // Names tell clients apart where they send them.
-    if (url.protocol === "tcp" && other.text !== url.text) return known
-  }
-  for (const { bind } of url.listen) {
-    const id = identity(bind, document.source.file)
-    if (!claims.has(id)) claims.set(id, endpoint)
-  }
-  return undefined
+/** The endpoints of one URL that share it; the first one is alone with it unless all of them have pooling enabled. */
+function poolOf(endpoints: readonly Endpoint[], refused: Refused[]): Endpoint[] {
+  const first = endpoints[0]!
+  return endpoints.filter((endpoint) => {
+    if (endpoint === first || (endpoint.pooling && first.pooling)) return true
+    const [code, path] = endpoint.pooling
+      ? (["ERR_NGROK_18016", endpoint.at.url] as const)
+      : (["ERR_NGROK_18017", endpoint.at.pooling] as const)
+    const message = `${endpoint.url.text} is the URL of ${whereIs(first, endpoint)} already (${code})`
+    refused.push({ endpoint, message, problem: problemAt(endpoint.document, path, message, POOLING_HINT) })
+    return false
+  })
 }
 
-function rivalHint({ url }: Endpoint, rival: Endpoint): string {
+/** Without those that need an address and port which an earlier one has for another scheme or URL. */
+function withoutRivals(groups: readonly Group[], refused: Refused[]): readonly Group[] {
+  const claims = new Map<string, Group>()
+  for (const group of groups) {
+    for (const id of idsOf(group.first)) {
+      const known = claims.get(id)
+      if (known === undefined || wasFirst(group.first, known.first) < 0) claims.set(id, group)
+    }
+  }
+  return groups.filter((group) => {
+    const rival = idsOf(group.first)
+      .map((id) => claims.get(id)!)
+      .find((other) => other !== group && excludes(other.first, group.first))
+    if (rival === undefined) return true
+    for (const endpoint of group.members) {
+      const { at, document, url } = endpoint
+      const { first } = rival
+      const message = `${url.text} and ${first.url.text} of ${whereIs(first, endpoint)} are one address and port`
+      refused.push({ endpoint, message, problem: problemAt(document, at.url, message, hintFor(endpoint, first)) })
+    }
+    return false
+  })
+}
+
+function idsOf({ document, url }: Endpoint): readonly string[] {
+  return url.listen.map(({ bind }) => identity(bind, document.source.file))
+}
+
+function excludes({ url: a }: Endpoint, { url: b }: Endpoint): boolean {
+  if (a.protocol !== b.protocol) return true
+  // Names tell clients apart where they send them.
+  return a.protocol === "tcp" || a.binding !== b.binding
+}
+
+function hintFor({ url }: Endpoint, rival: Endpoint): string {
   return url.protocol === "tcp" && rival.url.protocol === "tcp"
     ? "clients of tcp:// say no name that they could be told apart by: write another port, or tls:// URLs"
     : "a listener has one scheme: write another port"
@@ -128,7 +134,7 @@ function inOrder(a: Endpoint, b: Endpoint): number {
 
 /** In one file, the one further up. */
 function byPlace(a: Endpoint, b: Endpoint): number {
-  const files = byName(a.document.source.file, b.document.source.file)
-  if (files !== 0) return files
-  return a.document.index - b.document.index || Number(a.at.url[1] ?? 0) - Number(b.at.url[1] ?? 0) || 0
+  const { source: from } = a.document
+  const { source: to } = b.document
+  return byName(from.file, to.file) || (a.places.listen.line ?? 0) - (b.places.listen.line ?? 0)
 }

@@ -16,6 +16,8 @@ export interface PolicyDocument {
   readonly forwards: boolean
   /** Of one with phases of HTTP alone: nothing, as long as it is an http:// endpoint's. */
   readonly problems: readonly Diagnostic[]
+  /** What is told of it wherever it is. */
+  readonly warnings: readonly Diagnostic[]
 }
 
 /** Whose phases ngrok has, and nobody here. */
@@ -26,8 +28,8 @@ export function readTrafficPolicy(document: Document): Read<PolicyDocument> {
   const listen = written === undefined ? undefined : entries(document, written)
   if (listen !== undefined && "message" in listen) return { value: undefined, problems: [listen], warnings: [] }
   const read = readPolicy(document, [], value, situationOf(listen))
-  const known = { document, listen, value, forwards: mayForward(value) }
   const warnings = [...read.warnings, ...trapsIn(document, [], value)]
+  const known = { document, listen, value, forwards: mayForward(value), warnings }
   if (read.value === undefined && isForHttp(value) && listen === undefined)
     return { value: { ...known, policy: undefined, problems: read.problems }, problems: [], warnings }
   if (read.value === undefined) return { value: undefined, problems: read.problems, warnings }
