@@ -1,12 +1,13 @@
 // What is wrong with an expression, and what went wrong while one was evaluated. Values, both.
 
 /**
- * ngrok's numbers: a bad expression, a template that does not compile, an evaluation that failed, a name that cannot be
- * resolved, a policy that takes too much memory, variables nested too deep.
+ * ngrok's numbers: a bad expression, a template that does not compile, one that cannot be filled in, a policy that takes
+ * too much memory, variables nested too deep, an evaluation that failed, a name that cannot be resolved.
  */
 export type CelCode =
   | "ERR_NGROK_2200"
   | "ERR_NGROK_2224"
+  | "ERR_NGROK_2238"
   | "ERR_NGROK_2249"
   | "ERR_NGROK_2250"
   | "ERR_NGROK_2253"
