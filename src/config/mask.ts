@@ -4,6 +4,9 @@
 /** What a key is called whose value nobody is to see. */
 const SECRET_KEYS =
   /^(\s*(?:- )?["']?[\w.-]*(?:private[_-]?key|authtoken|api[_-]?key|password|passwd|secret[_-]?(?:key|value)|token)["']?\s*:\s*)(?!$)(.*)$/i
+/** The same within `{}`: up to where the value ends, or the line. */
+const SECRET_IN_FLOW =
+  /([{,]\s*["']?[\w.-]*(?:private[_-]?key|authtoken|api[_-]?key|password|passwd|secret[_-]?(?:key|value)|token)["']?\s*:\s*)("(?:[^"\\]|\\.)*"|'[^']*'|[^,}\]\s][^,}\]]*)/gi
 const BEGIN_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----/
 const END_KEY = /-----END [A-Z ]*PRIVATE KEY-----/
 const DATA = /^(\s*)["']?(?:data|stringData)["']?\s*:/
@@ -61,7 +64,8 @@ function maskDocument(text: string, isSecret: boolean): string {
         blockAt = undefined
       }
       const secret = SECRET_KEYS.exec(line)
-      if (secret === null) return line
+      if (secret === null)
+        return line.replace(SECRET_IN_FLOW, (_, key: string, value: string) => key + "•".repeat(value.length))
       if (/^[|>]/.test(secret[2]!)) blockAt = indent
       return secret[1]! + dots(secret[2]!)
     })

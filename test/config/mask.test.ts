@@ -23,6 +23,9 @@ test.each([
   ["a Secret in a list", "kind: List\nitems:\n- kind: Secret\n  data:\n    a: QUJDREVG\n"],
   ["the second document", "kind: Service\n---\nkind: Secret\nstringData:\n  a: QUJDREVG\n"],
   ["a token", "version: 3\nagent:\n  authtoken: QUJDREVG\n"],
+  ["a token between braces", "agent: { authtoken: QUJDREVG, web_addr: localhost }\n"],
+  ["a token in quotes between braces", 'agent: {web_addr: localhost, "authtoken": "QUJDREVG,}QUJDREVG"}\n'],
+  ["a token in JSON on one line", '{"version":3,"agent":{"authtoken":"QUJDREVG"}}'],
   ["a password in JSON", '{\n  "redis_password": "QUJDREVG"\n}'],
   ["a block behind the name of a secret", "password: |\n  QUJDREVG\nnext: 1\n"],
 ])("%s is not shown, and everything stays where it is", (_, text) => {
