@@ -85,12 +85,10 @@ function readBindings(written: unknown): Binding | undefined | Remark {
     )
   const known = BINDINGS.find((one) => one === first)
   if (known !== undefined) return known
-  const kubernetes = typeof first === "string" && /^k8s\b/.test(first)
-  return badBinding(
-    `${describe(first)} is no binding: expected ${BINDINGS.join(", ")} (ERR_NGROK_15005)${
-      kubernetes ? '; did you mean "kubernetes"?' : typeof first === "string" ? didYouMean(first, BINDINGS) : ""
-    }`,
-  )
+  // The operator's former way to name a cluster.
+  if (typeof first === "string" && first.startsWith("k8s/")) return "kubernetes"
+  const near = typeof first === "string" ? didYouMean(first, BINDINGS) : ""
+  return badBinding(`${describe(first)} is no binding: expected ${BINDINGS.join(", ")} (ERR_NGROK_15005)${near}`)
 }
 
 /** ngrok takes names for https:// endpoints. */

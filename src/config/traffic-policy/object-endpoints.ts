@@ -1,5 +1,4 @@
 // AgentEndpoints and CloudEndpoints: what they serve with all that they refer to, and what is said of each.
-import { describe } from "../../policy/describe.ts"
 import type { UpstreamTls } from "../../policy/upstream-tls.ts"
 import { checkTerminate, type TerminateOptions } from "../../policy/terminate.ts"
 import { authoritiesOf, identityOf } from "../kubernetes/certificates.ts"
@@ -12,7 +11,7 @@ import { annotationTraps } from "./contradictions.ts"
 import type { Endpoint, EndpointPolicy } from "./endpoint.ts"
 import { readEndpointUrl, type EndpointUrl } from "./endpoint-url.ts"
 import { makeEndpoint } from "./make-endpoint.ts"
-import { policySource, type Attached } from "./object-policies.ts"
+import { NOTHING_ATTACHED, policySource, type Attached } from "./object-policies.ts"
 import type { Situation } from "./policy.ts"
 import { readPolicyFor, withIpPolicies, type ReadPolicy } from "./policy-of-endpoint.ts"
 import type { References } from "./references.ts"
@@ -75,12 +74,12 @@ class Description {
         reason: "UnsupportedProtocol",
         message: `Only tcp:// and tls:// endpoints are served here; ${read.hint}`,
       }
-      return this.described(undefined, undefined, undefined, NONE)
+      return this.described(undefined, undefined, undefined, NOTHING_ATTACHED)
     }
     if (read.kind === "problem") {
       const { field, hint, message } = read.problem
       this.fail(["spec", field], message, hint)
-      return this.described(undefined, undefined, undefined, NONE)
+      return this.described(undefined, undefined, undefined, NOTHING_ATTACHED)
     }
     for (const { field, hint, message } of read.remarks)
       this.warnings.push(problemAt(object.document, ["spec", field], message, hint))
@@ -90,7 +89,6 @@ class Description {
   private served(url: EndpointUrl): Described {
     const { object } = this
     const attached = policySource(object, this.references)
-    this.warnings.push(...attached.warnings)
     const policy = this.policyOf(url, attached)
     const route = object.kind === "AgentEndpoint" ? this.agentRoute(object, url, policy?.read) : undefined
     const termination = object.kind === "AgentEndpoint" ? this.terminationOf(object, url, policy?.read) : undefined
@@ -180,16 +178,6 @@ class Description {
   private agentRoute(object: ObjectOf<"AgentEndpoint">, url: EndpointUrl, policy: ReadPolicy | undefined) {
     const { clientCertificateRefs = [], tlsTermination, upstream: written } = object.body.spec
     const at = ["spec", "upstream"]
-    if (written.protocol !== undefined)
-      // Its schema has a default of http1, so that manifests of clusters have it.
-      this.warnings.push(
-        problemAt(
-          object.document,
-          [...at, "protocol"],
-          `${describe(written.protocol)} has no effect: it is for http:// endpoints`,
-          "take it out",
-        ),
-      )
     const read = readUpstream(written.url)
     if ("problem" in read) {
       this.fail([...at, "url"], read.problem, read.hint)
@@ -305,8 +293,6 @@ class Description {
     return value
   }
 }
-
-const NONE: Attached = { name: "none", source: undefined, fault: undefined, warnings: [] }
 
 function createdMessage(url: EndpointUrl | undefined, missing: string | undefined): string {
   const but = missing === undefined ? "" : `; ${missing}`

@@ -1,8 +1,7 @@
 // Where an AgentEndpoint or CloudEndpoint has its traffic policy: in itself, or in a NgrokTrafficPolicy.
 import { didYouMean } from "../../policy/suggest.ts"
 import { describe } from "../../policy/describe.ts"
-import type { Diagnostic } from "../diagnostic.ts"
-import { problemAt, type Document } from "../manifests/document.ts"
+import type { Document } from "../manifests/document.ts"
 import type { TrafficPolicyReference } from "../kubernetes/types.ts"
 import type { EndpointObject } from "./object-endpoints.ts"
 import type { References } from "./references.ts"
@@ -20,10 +19,9 @@ export interface Attached {
   readonly name: string
   readonly source: PolicySource | undefined
   readonly fault: { readonly path: Path; readonly message: string; readonly hint: string | undefined } | undefined
-  readonly warnings: readonly Diagnostic[]
 }
 
-const NONE: Attached = { name: "none", source: undefined, fault: undefined, warnings: [] }
+export const NOTHING_ATTACHED: Attached = { name: "none", source: undefined, fault: undefined }
 
 export function policySource(object: EndpointObject, references: References): Attached {
   const { spec } = object.body
@@ -44,32 +42,23 @@ export function policySource(object: EndpointObject, references: References): At
     case undefined:
       // An empty one is a slip, not no policy.
       return written === undefined || written === null
-        ? NONE
+        ? NOTHING_ATTACHED
         : failed("none", path, "expected exactly one of inline and targetRef", undefined)
     case "inline":
-      return { ...NONE, name: "inline", source: { document, path: [...path, "inline"], value: written?.inline } }
+      return { ...NOTHING_ATTACHED, name: "inline", source: { document, path: [...path, "inline"], value: written?.inline } }
     case "policy":
       return {
-        ...NONE,
+        ...NOTHING_ATTACHED,
         name: "inline",
         source: { document, path: [...path, "policy"], value: written?.policy },
-        warnings: [
-          problemAt(
-            document,
-            [...path, "policy"],
             "trafficPolicy.policy is deprecated",
             "write trafficPolicy.inline",
             "key",
           ),
         ],
       }
-    case "trafficPolicyName": {
-      const hint = `write trafficPolicy: { targetRef: { name: ${oldName} } }`
-      const warnings = [
-        problemAt(document, ["spec", "trafficPolicyName"], "trafficPolicyName is deprecated", hint, "key"),
-      ]
-      return { ...named(object, references, oldName, ["spec", "trafficPolicyName"]), warnings }
-    }
+    case "trafficPolicyName":
+      return named(object, references, oldName, ["spec", "trafficPolicyName"])
     case "targetRef":
       return named(object, references, written?.targetRef?.name ?? "", [...path, "targetRef", "name"])
     default:
@@ -95,7 +84,7 @@ function named(object: EndpointObject, references: References, name: string, pat
   if (policy !== undefined) {
     const { document } = policy
     const value = policy.body.spec.policy
-    return { ...NONE, name, source: { document, path: ["spec", "policy"], value: value ?? null } }
+    return { ...NOTHING_ATTACHED, name, source: { document, path: ["spec", "policy"], value: value ?? null } }
   }
   const all = references.objects.all("NgrokTrafficPolicy")
   const near = didYouMean(
@@ -112,5 +101,5 @@ function named(object: EndpointObject, references: References, name: string, pat
 }
 
 function failed(name: string, path: Path, message: string, hint: string | undefined): Attached {
-  return { name, source: undefined, fault: { path, message, hint }, warnings: [] }
+  return { name, source: undefined, fault: { path, message, hint } }
 }
