@@ -20,6 +20,8 @@ const NAMESPACES: readonly (readonly [name: string, role: string])[] = [
 export interface Cluster extends Disposable {
   /** What is to be written beside the manifests. */
   readonly objects: readonly unknown[]
+  /** Of the certificates that the pods show. */
+  readonly fingerprints: ReadonlySet<string>
   /** The pods that are meant by the name of a backend: of its Deployment, or of the Service. */
   podsOf(name: string): readonly Pod[]
 }
@@ -64,6 +66,7 @@ export function makeCluster(
         ...wished.map(({ value }) => value),
         ...slices.map(([service, members]) => sliceOf(service, members, at)),
       ],
+      fingerprints: new Set(pods.flatMap(({ certificate }) => certificate?.fingerprint ?? [])),
       podsOf(name) {
         const named = pods.filter(({ deployment }) => deployment === name)
         return named.length > 0

@@ -1,19 +1,18 @@
 // Connections that tests ask for: single ones with what the backend behind has to see, and many with the parts that each
 // backend gets.
-import type { Certificate } from "./certificates.ts"
 import type { Destination, DistributionCheck, ProbeCheck } from "./checks.ts"
 import type { Cluster } from "./cluster.ts"
 import type { Echoed, Pod } from "./echo.ts"
 import { list, listenersOf, record, type Listener, type Manifested, type Manifests } from "./manifest.ts"
 import type { Shown } from "./statuses.ts"
 import type { EchoProtocol } from "./supplies.ts"
-import { NoAnswer, rejected, talk, type Peer } from "./talk.ts"
+import { NoAnswer, rejected, talk, type Peer, type Trust } from "./talk.ts"
 
 /** All that connections of a test need to know. */
 export interface Scene {
   readonly manifests: Manifests
   readonly cluster: Cluster
-  readonly certificates: readonly Certificate[]
+  readonly trust: Trust
   readonly protocol: EchoProtocol
   readonly signal: AbortSignal
 }
@@ -42,7 +41,7 @@ export async function probeFault(
     const peer = peerOf(check, check.backendTLS, scene, shown)
     if (check.backend === undefined) return void (await rejected(peer, scene.signal))
     const pods = podsOf(check.backend, scene, check.backendNamespace)
-    const echoed = await talk(peer, pods[0]!.kind, scene.protocol, scene.certificates, scene.signal)
+    const echoed = await talk(peer, pods[0]!.kind, scene.protocol, scene.trust, scene.signal)
     return echoFault(check, echoed, pods)
   } catch (error) {
     if (error instanceof NoAnswer) return `expected ${expected}, found: ${error.message}`
@@ -93,10 +92,10 @@ export async function distributionFault(
 async function answerer(
   peer: Peer,
   members: readonly (readonly [name: string, pods: readonly Pod[]])[],
-  { certificates, protocol, signal }: Scene,
+  { protocol, signal, trust }: Scene,
 ): Promise<string> {
   const kind = members[0]?.[1][0]?.kind ?? "tcp-echo"
-  const { namespace, pod } = await talk(peer, kind, protocol, certificates, signal)
+  const { namespace, pod } = await talk(peer, kind, protocol, trust, signal)
   const found = members.find(([, pods]) => pods.some((each) => each.name === pod && each.namespace === namespace))
   return found?.[0] ?? pod.split("-").slice(0, -2).join("-")
 }

@@ -98,7 +98,8 @@ async function replaySteps(
     await pause(test.extra.after - (performance.now() - writtenAt), signal)
     put(policies, "replayed-extra.yaml", documents([test.extra.object]))
   }
-  const scene = { manifests, cluster, certificates, protocol: expectations.echo, signal }
+  const trust = { certificates, ofBackends: cluster.fingerprints }
+  const scene = { manifests, cluster, trust, protocol: expectations.echo, signal }
   for (const [i, step] of test.steps.entries()) {
     if (step.remove !== undefined) takeAway(step.remove, manifests, given, policies)
     const found = await checkAll(step.checks, test, gateway, scene)

@@ -12,6 +12,13 @@ export interface Peer {
   readonly tls: { readonly sni: string | undefined } | undefined
 }
 
+/** What a client knows of the certificates that it may be shown. */
+export interface Trust {
+  readonly certificates: readonly Certificate[]
+  /** The fingerprints of those that backends show: what they are for is their own affair. */
+  readonly ofBackends: ReadonlySet<string>
+}
+
 /** What happened instead of an answer. */
 export class NoAnswer extends Error {}
 
@@ -25,13 +32,13 @@ export async function talk(
   peer: Peer,
   kind: EchoKind,
   protocol: EchoProtocol,
-  certificates: readonly Certificate[],
+  trust: Trust,
   signal: AbortSignal,
 ): Promise<Echoed> {
   using tcp = await dial(peer, signal)
-  const socket = peer.tls === undefined ? tcp.socket : await handshake(tcp.socket, peer.tls.sni, certificates)
+  const socket = peer.tls === undefined ? tcp.socket : await handshake(tcp.socket, peer.tls.sni, trust)
   const lines = linesOf(socket)
-  if (kind === "https-json-echo") return requestOverHttp(socket, lines, peer.tls?.sni ?? peer.address)
+  if (kind === "https-json-echo") return await requestOverHttp(socket, lines, peer.tls?.sni ?? peer.address)
   // The server speaks first: nothing is sent before its line is here.
   const welcome = await lines()
   if (welcome !== protocol.welcome) throw new NoAnswer(`${JSON.stringify(welcome)} instead of the welcome`)
@@ -73,13 +80,13 @@ export async function rejected(peer: Peer, signal: AbortSignal): Promise<string>
   if (peer.tls === undefined) {
     socket.on("end", () => resolve("closed"))
     socket.once("data", () => reject(new NoAnswer("the connection was served")))
-    return promise
+    return await promise
   }
   const { sni } = peer.tls
   const secure = connectTls({ socket, ...(sni === undefined ? {} : { servername: sni }), rejectUnauthorized: false })
   secure.on("error", failed)
   secure.on("secureConnect", () => reject(new NoAnswer("the handshake succeeded")))
-  return promise
+  return await promise
 }
 
 async function dial({ address, port }: Peer, signal: AbortSignal): Promise<Disposable & { readonly socket: Socket }> {
@@ -110,17 +117,13 @@ async function dial({ address, port }: Peer, signal: AbortSignal): Promise<Dispo
   return { socket, [Symbol.dispose]: end }
 }
 
-async function handshake(
-  socket: Socket,
-  sni: string | undefined,
-  certificates: readonly Certificate[],
-): Promise<TLSSocket> {
+async function handshake(socket: Socket, sni: string | undefined, trust: Trust): Promise<TLSSocket> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const secure = connectTls({
     socket,
     ...(sni === undefined ? {} : { servername: sni }),
-    ca: [...new Set(certificates.map(({ ca }) => ca))],
-    checkServerIdentity: (_, shown) => identityFault(sni, shown, certificates),
+    ca: [...new Set(trust.certificates.map(({ ca }) => ca))],
+    checkServerIdentity: (_, shown) => identityFault(sni, shown, trust),
   })
   secure.once("secureConnect", resolve)
   secure.on("error", (error) => reject(new NoAnswer(`TLS: ${error.message}`)))
@@ -129,15 +132,15 @@ async function handshake(
   return secure
 }
 
-/** What a backend shows is its own affair; a gateway has to show the certificate of the name, where there is one. */
+/** A gateway has to show the certificate of the name, where there is one. */
 function identityFault(
   sni: string | undefined,
   shown: PeerCertificate,
-  certificates: readonly Certificate[],
+  { certificates, ofBackends }: Trust,
 ): Error | undefined {
   const known = certificates.find(({ fingerprint }) => fingerprint === shown.fingerprint256)
   if (known === undefined) return new Error("a certificate that is none of those that were given")
-  if (sni === undefined || known.wish.usedBy.length > 0 || covers(known.wish, sni)) return undefined
+  if (sni === undefined || ofBackends.has(known.fingerprint) || covers(known.wish, sni)) return undefined
   if (!certificates.some(({ wish }) => covers(wish, sni))) return undefined
   return new Error(`the certificate ${known.wish.name}, which is not for ${sni}`)
 }
