@@ -45,17 +45,16 @@ export function policySource(object: EndpointObject, references: References): At
         ? NOTHING_ATTACHED
         : failed("none", path, "expected exactly one of inline and targetRef", undefined)
     case "inline":
-      return { ...NOTHING_ATTACHED, name: "inline", source: { document, path: [...path, "inline"], value: written?.inline } }
+      return {
+        ...NOTHING_ATTACHED,
+        name: "inline",
+        source: { document, path: [...path, "inline"], value: written?.inline },
+      }
     case "policy":
       return {
         ...NOTHING_ATTACHED,
         name: "inline",
         source: { document, path: [...path, "policy"], value: written?.policy },
-            "trafficPolicy.policy is deprecated",
-            "write trafficPolicy.inline",
-            "key",
-          ),
-        ],
       }
     case "trafficPolicyName":
       return named(object, references, oldName, ["spec", "trafficPolicyName"])
