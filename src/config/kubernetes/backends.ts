@@ -8,7 +8,17 @@ import { digestOf } from "../module-graph.ts"
 import { poolSpec } from "../pool-spec.ts"
 import type { BackendTls } from "./backend-tls.ts"
 import type { Effective, Route } from "./effective.ts"
-import { EndpointIndex, isTcp, targetOf, type Endpoints, type Service, type ServicePort } from "./endpoints.ts"
+import { isSameList } from "../compile.ts"
+import {
+  EndpointIndex,
+  endpointsOf,
+  isTcp,
+  targetOf,
+  type Endpoints,
+  type Service,
+  type ServicePort,
+  type Sources,
+} from "./endpoints.ts"
 import type { ListenerState } from "./listener-state.ts"
 import { GATEWAY_GROUP, titleOf, type Objects } from "./objects.ts"
 import type { BackendReference } from "./types.ts"
@@ -42,12 +52,20 @@ export interface Destination {
 const MOST_SUGGESTIONS = 10
 const MOST_NAMES = 1000
 
+/** What was found of a Service, for as long as its object and what it leads by are the same. */
+interface Looked {
+  readonly key: string
+  readonly ports: Map<number | undefined, { readonly sources: Sources; readonly backend: Backend }>
+}
+
+const looked = new WeakMap<Service, Looked>()
+/** Where a port of a Service leads that no policy says anything of. */
+const plain = new WeakMap<Found, Destination>()
+
 export class Backends {
   private readonly objects: Objects
   private readonly endpoints: EndpointIndex
   private readonly backendTls: BackendTls
-  /** By namespace, name and port of the Service. */
-  private readonly found = new Map<string, Backend>()
   private readonly destinations = new Map<string, Destination>()
   private suggested = 0
   private names: Map<string, string[]> | undefined
@@ -64,49 +82,25 @@ export class Backends {
       const what = `${kind}${group === "" ? "" : `.${group}`} ${name}`
       return bad("InvalidKind", `${what} is no Service: routes lead to Services, \`kind: Service\` with \`group: ""\``)
     }
+    const isOwn = namespace === route.metadata.namespace
     const referrer = { fromGroup: GATEWAY_GROUP, fromKind: route.kind, fromNamespace: route.metadata.namespace }
-    if (!this.objects.isGranted(referrer, { group, kind, namespace, name }))
+    if (!isOwn && !this.objects.isGranted(referrer, { group, kind, namespace, name }))
       return bad(
         "RefNotPermitted",
         `Service ${namespace}/${name} is in another namespace, where no ReferenceGrant lets a ${route.kind} of ${referrer.fromNamespace} refer to it`,
       )
-    const key = `${namespace}/${name}:${port ?? ""}`
-    let known = this.found.get(key)
-    if (known === undefined) this.found.set(key, (known = this.find(namespace, name, port)))
-    return known
-  }
-
-  private find(namespace: string, name: string, number: number | undefined): Backend {
     const service = this.objects.find("Service", namespace, name)
-    if (service === undefined) {
+    if (service === undefined)
       return bad("BackendNotFound", `There is no Service ${namespace}/${name}${this.meant(namespace, name)}`)
-    }
-    const { externalName, ports = [], type } = service.body.spec
-    if (type === "ExternalName")
-      return bad(
-        "InvalidKind",
-        `${titleOf(service)} is of type ExternalName, which any namespace could point at anything; write a Service without a selector, and an EndpointSlice of it with \`addressType: FQDN\` and the address ${externalName ?? "that it is to lead to"}`,
-      )
-    const known = ports.map(({ port }) => port).join(", ")
-    if (number === undefined)
-      return bad("BackendNotFound", `A reference to ${titleOf(service)} needs a port${known && `: it has ${known}`}`)
-    const all = ports.filter(({ port }) => port === number)
-    if (all.length === 0)
-      return bad(
-        "BackendNotFound",
-        `${titleOf(service)} has no port ${number}${known === "" ? "; it has none at all" : `; it has ${known}`}`,
-      )
-    const port = all.find(({ protocol }) => isTcp(protocol))
-    if (port === undefined)
-      return bad(
-        "UnsupportedProtocol",
-        `The port ${number} of ${titleOf(service)} is for ${all[0]!.protocol}; this gateway carries TCP`,
-      )
-    const full = `${namespace}/${name}:${number}`
-    const endpoints = this.endpoints.of(service, port, `Service ${full}`)
-    return { problem: undefined, found: { name: full, service, port, endpoints } }
+    let known = looked.get(service)
+    if (known === undefined) looked.set(service, (known = { key: `${namespace}/${name}`, ports: new Map() }))
+    const sources = this.endpoints.sources(service, known.key)
+    const before = known.ports.get(port)
+    if (before !== undefined && isSameList(before.sources, sources)) return before.backend
+    const backend = portOf(service, port, sources)
+    known.ports.set(port, { sources, backend })
+    return backend
   }
-
   /** A slip of the hand is looked for in all names of the namespace, so not for everybody. */
   private meant(namespace: string, name: string): string {
     if (this.suggested++ >= MOST_SUGGESTIONS) return ""
@@ -124,11 +118,16 @@ export class Backends {
   /** Where connections of a listener go. TLS that passes through is not encrypted once more. */
   destination(found: Found, listener: ListenerState, effective: Effective): Destination {
     const encryption = listener.mode === "Passthrough" ? undefined : this.backendTls.of(found.service, found.port)
+    if (encryption === undefined && effective.upstreamTitle === "") {
+      let simple = plain.get(found)
+      if (simple === undefined) plain.set(found, (simple = simpleDestination(found, effective)))
+      return simple
+    }
     const own = encryption === undefined ? undefined : listener.clientCertificate
     // What is special about it belongs to its name: one name is one pool, in all files.
     const tls = encryption === undefined ? "" : own === undefined ? ", tls" : `, tls of ${titleOf(listener.gateway)}`
     const special = `${effective.upstreamTitle === "" ? "" : `, ${effective.upstreamTitle}`}${tls}`
-    const name = special === "" ? found.name : `${found.name} (${special.slice(2)})`
+    const name = `${found.name} (${special.slice(2)})`
     let known = this.destinations.get(name)
     if (known !== undefined) return known
     if (encryption?.problem !== undefined) known = refused(encryption.problem)
@@ -149,8 +148,41 @@ export class Backends {
   }
 }
 
+function portOf(service: Service, number: number | undefined, sources: Sources): Backend {
+  const { name, namespace } = service.metadata
+  const { externalName, ports = [], type } = service.body.spec
+  if (type === "ExternalName")
+    return bad(
+      "InvalidKind",
+      `${titleOf(service)} is of type ExternalName, which any namespace could point at anything; write a Service without a selector, and an EndpointSlice of it with \`addressType: FQDN\` and the address ${externalName ?? "that it is to lead to"}`,
+    )
+  const known = ports.map(({ port }) => port).join(", ")
+  if (number === undefined)
+    return bad("BackendNotFound", `A reference to ${titleOf(service)} needs a port${known && `: it has ${known}`}`)
+  const all = ports.filter(({ port }) => port === number)
+  if (all.length === 0)
+    return bad(
+      "BackendNotFound",
+      `${titleOf(service)} has no port ${number}${known === "" ? "; it has none at all" : `; it has ${known}`}`,
+    )
+  const port = all.find(({ protocol }) => isTcp(protocol))
+  if (port === undefined)
+    return bad(
+      "UnsupportedProtocol",
+      `The port ${number} of ${titleOf(service)} is for ${all[0]!.protocol}; this gateway carries TCP`,
+    )
+  const full = `${namespace}/${name}:${number}`
+  const endpoints = endpointsOf(service, port, sources, `Service ${full}`)
+  return { problem: undefined, found: { name: full, service, port, endpoints } }
+}
+
 function bad(reason: BadReason, message: string): Backend {
   return { problem: { reason, message }, found: undefined }
+}
+
+function simpleDestination(found: Found, effective: Effective): Destination {
+  const { missing } = found.endpoints
+  return missing === undefined ? toPool(found.name, found, undefined, "", effective) : refused(missing)
 }
 
 /** RST, as a target that is not there would answer. */
@@ -180,7 +212,7 @@ function toPool(
   for (const { hostPort, isName, priority } of places) where += ` ${hostPort}${isName ? `@${priority}` : ""}`
   return {
     decide: () => (decision ??= poolRoute(name)),
-    key: `${name}${where} ${tlsKey} ${upstreamKey}`,
+    key: digestOf(`${name}${where} ${tlsKey} ${upstreamKey}`),
     pool: { name, spec: () => (spec ??= made()) },
   }
 }

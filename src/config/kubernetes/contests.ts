@@ -16,10 +16,12 @@ export interface Attachment {
 export interface Outcome {
   readonly won: readonly Hostname[]
   /** Names that another route has, by that route. */
-  readonly lost: ReadonlyMap<Route, readonly Hostname[]>
+  readonly lost: ReadonlyMap<Route, readonly Hostname[]> | undefined
   /** Names that belong to a listener with a more specific hostname, whether or not a route serves them there. */
   readonly left: readonly Hostname[]
 }
+
+const NONE: readonly Hostname[] = Object.freeze([])
 
 interface Contest {
   winner: Attachment
@@ -59,10 +61,13 @@ export class Contests {
   /** Once all have entered. */
   outcome(attachment: Attachment): Outcome {
     const { listener, names } = attachment.match
+    const place = this.places.get(listener)
+    const [first] = names
+    if (names.length === 1 && place?.contests.get(first!.pattern)?.winner === attachment)
+      return { won: [first!.pattern], lost: undefined, left: NONE }
     const won: Hostname[] = []
     const left: Hostname[] = []
     const lost = new Map<Route, Hostname[]>()
-    const place = this.places.get(listener)
     for (const { pattern } of names) {
       const winner = place?.contests.get(pattern)?.winner
       if (winner === undefined) left.push(pattern)
@@ -73,7 +78,7 @@ export class Contests {
         else known.push(pattern)
       }
     }
-    return { won, lost, left }
+    return { won, lost: lost.size === 0 ? undefined : lost, left }
   }
 
   /** The route whose own hostname is more specific, then the older one, then the first by namespace and name. */

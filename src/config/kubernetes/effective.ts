@@ -41,15 +41,19 @@ const NOTHING: Effective = Object.freeze({
 
 export class EffectivePolicies {
   private readonly policies: Policies
+  private readonly isNeeded: boolean
   private readonly byTitles = new Map<string, Effective>()
   /** Of a listener alone: most routes have no policy of their own. */
   private readonly byListener = new Map<ListenerState, readonly TidegatePolicy[]>()
 
-  constructor(policies: Policies) {
+  /** @param isNeeded whether there is a policy at all */
+  constructor(policies: Policies, isNeeded: boolean) {
     this.policies = policies
+    this.isNeeded = isNeeded
   }
 
   of(route: Route, listener: ListenerState): Effective {
+    if (!this.isNeeded) return NOTHING
     let inherited = this.byListener.get(listener)
     if (inherited === undefined) {
       inherited = this.policies.ofListener(listener.owner, listener.gateway, listener.spec.name)

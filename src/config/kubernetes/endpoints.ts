@@ -38,35 +38,60 @@ export class EndpointIndex {
     this.objects = objects
     this.surroundings = surroundings
     for (const slice of objects.all("EndpointSlice")) {
-      const service = slice.metadata.labels[SERVICE_NAME]
-      if (service === undefined) continue
-      const key = `${slice.metadata.namespace}/${service}`
+      const key = keyOfSlice(slice)
+      if (key === undefined) continue
       const known = this.slices.get(key)
       if (known === undefined) this.slices.set(key, [slice])
       else known.push(slice)
     }
   }
 
-  /** @param title how messages call the Service's port */
-  of(service: Service, port: ServicePort, title: string): Endpoints {
-    const { name, namespace } = service.metadata
-    const slices = this.slices.get(`${namespace}/${name}`)
-    if (slices !== undefined) return ofSlices(slices, port, title)
+  /**
+   * What says where the Service leads: its slices, else its Endpoints, else the names that the cluster's DNS, or that of
+   * whatever else runs the containers, knows it by. As long as these are the same, so is {@link endpointsOf}.
+   * @param key `namespace/name`
+   */
+  sources({ metadata: { name, namespace } }: Service, key: string): Sources {
+    const slices = this.slices.get(key)
+    if (slices !== undefined) return slices
     const endpoints = this.objects.find("Endpoints", namespace, name)
-    if (endpoints !== undefined) return ofEndpoints(endpoints, port, title)
-    return this.byName(service, port, title)
+    return endpoints === undefined ? this.surroundings.serviceHosts(namespace, name) : [endpoints]
   }
+}
 
-  /** The cluster's DNS, or that of whatever else runs the containers, knows the Service. */
-  private byName(service: Service, port: ServicePort, title: string): Endpoints {
-    const { metadata, body } = service
-    // A name of a headless Service leads to the pods themselves, which listen on their own port.
-    const isHeadless = body.spec.clusterIP === "None"
-    const number = isHeadless && typeof port.targetPort === "number" ? port.targetPort : port.port
-    const hosts = this.surroundings.serviceHosts(metadata.namespace, metadata.name)
-    const places = hosts.map((host, priority) => placeOf(host, number, priority)).filter((place) => place !== undefined)
-    return { places, missing: places.length > 0 ? undefined : `${title} has neither an EndpointSlice nor a name` }
+/** All of one kind. */
+export type Sources = readonly (Slice | ObjectOf<"Endpoints"> | string)[]
+
+const sliceKeys = new WeakMap<Slice, string>()
+
+function keyOfSlice(slice: Slice): string | undefined {
+  const known = sliceKeys.get(slice)
+  if (known !== undefined) return known
+  const service = slice.metadata.labels[SERVICE_NAME]
+  if (service === undefined) return undefined
+  const key = `${slice.metadata.namespace}/${service}`
+  sliceKeys.set(slice, key)
+  return key
+}
+
+/** @param title how messages call the Service's port */
+export function endpointsOf(service: Service, port: ServicePort, sources: Sources, title: string): Endpoints {
+  const slices: Slice[] = []
+  const hosts: string[] = []
+  for (const source of sources) {
+    if (typeof source === "string") hosts.push(source)
+    else if (source.kind === "Endpoints") return ofEndpoints(source, port, title)
+    else slices.push(source)
   }
+  return slices.length > 0 ? ofSlices(slices, port, title) : byName(service, port, hosts, title)
+}
+
+function byName({ body }: Service, port: ServicePort, hosts: readonly string[], title: string): Endpoints {
+  // A name of a headless Service leads to the pods themselves, which listen on their own port.
+  const isHeadless = body.spec.clusterIP === "None"
+  const number = isHeadless && typeof port.targetPort === "number" ? port.targetPort : port.port
+  const places = hosts.map((host, priority) => placeOf(host, number, priority)).filter((place) => place !== undefined)
+  return { places, missing: places.length > 0 ? undefined : `${title} has neither an EndpointSlice nor a name` }
 }
 
 function ofSlices(slices: readonly Slice[], port: ServicePort, title: string): Endpoints {

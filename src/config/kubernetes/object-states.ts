@@ -13,6 +13,21 @@ export function stateOf(
   status: Readonly<Record<string, unknown>> | undefined,
   serves?: ReadonlyMap<string, readonly string[]>,
 ): ObjectState {
+  const generation = generationOf(surroundings, object)
+  const known = bare.get(object)
+  if (known !== undefined && status === undefined && serves === undefined && known.generation === generation)
+    return known
+  const made = known === undefined ? bareState(object, generation) : { ...known, generation }
+  if (known === undefined) bare.set(object, made)
+  return status === undefined && serves === undefined
+    ? made
+    : { ...made, status, ...(serves === undefined ? {} : { serves }) }
+}
+
+/** Without a status. There may be tens of thousands, and nearly all are the same objects as at the last reload. */
+const bare = new WeakMap<AnyObject, ObjectState>()
+
+function bareState(object: AnyObject, generation: number): ObjectState {
   const { document, kind, metadata } = object
   const { group, version } = document.head
   return {
@@ -22,19 +37,10 @@ export function stateOf(
     kind,
     namespace: metadata.namespace,
     name: metadata.name,
-    generation: generationOf(surroundings, object),
-    written: writtenOf(object),
-    status,
-    ...(serves === undefined ? {} : { serves }),
+    generation,
+    written: withoutSecrets(object),
+    status: undefined,
   }
-}
-
-const written = new WeakMap<AnyObject, Readonly<Record<string, unknown>>>()
-
-function writtenOf(object: AnyObject): Readonly<Record<string, unknown>> {
-  let known = written.get(object)
-  if (known === undefined) written.set(object, (known = withoutSecrets(object)))
-  return known
 }
 
 function withoutSecrets({ document, kind }: AnyObject): Readonly<Record<string, unknown>> {

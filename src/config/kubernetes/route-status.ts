@@ -1,24 +1,29 @@
 // What is said of a route: for each parent that is ours, whether it is attached, whether all that it refers to is there,
 // and who has its traffic if it is not the route itself.
-import type { ObjectState, Surroundings } from "../manifests/document.ts"
+import type { Surroundings } from "../manifests/document.ts"
 import type { Backend } from "./backends.ts"
-import { conditions, generationOf, isFalse, isTrue, type Said } from "./conditions.ts"
+import { conditions, isFalse, isTrue, type Said } from "./conditions.ts"
 import type { Outcome } from "./contests.ts"
 import type { Hostname } from "./hostnames.ts"
 import type { ListenerState } from "./listener-state.ts"
 import { GATEWAY_GROUP, titleOf } from "./objects.ts"
 import { list, type AnyRoute, type Parent } from "./parents.ts"
 import { CONTROLLER } from "./tidegate-policy.ts"
-import type { AnyObject, ParentReference } from "./types.ts"
+import type { ParentReference } from "./types.ts"
 
 /** A condition of ours: the route is attached, and another one gets the traffic. */
 export const SUPERSEDED = "tidegate.dev/Superseded"
+
+/** By listener. */
+export interface Outcomes {
+  get(listener: ListenerState): Outcome | undefined
+}
 
 /** What there is to say of a route beside its parents. */
 export interface RouteFacts {
   readonly backends: readonly Backend[]
   /** On the listeners that serve. */
-  readonly outcomes: ReadonlyMap<ListenerState, Outcome>
+  readonly outcomes: Outcomes
   /** Rules behind the first one, which older versions allow. */
   readonly dropped: number
 }
@@ -32,15 +37,29 @@ export function routeStatus(
   const resolved = facts === undefined ? undefined : resolvedRefs(facts.backends)
   return {
     parents: parents.map((parent) => ({
-      parentRef: shownRef(parent.ref),
+      parentRef: shown(parent.ref).ref,
       controllerName: CONTROLLER,
-      conditions: conditions(surroundings, route, partOf(parent.ref), [
+      conditions: conditions(surroundings, route, shown(parent.ref).part, [
         parent.refusal ?? attached(parent, facts),
         ...(resolved === undefined ? [] : [resolved]),
         ...(facts === undefined ? [] : more(parent, facts)),
       ]),
     })),
   }
+}
+
+interface Shown {
+  readonly ref: ParentReference
+  readonly part: string
+}
+
+/** References are parts of documents, which stay. */
+const shownRefs = new WeakMap<ParentReference, Shown>()
+
+function shown(ref: ParentReference): Shown {
+  let known = shownRefs.get(ref)
+  if (known === undefined) shownRefs.set(ref, (known = { ref: shownRef(ref), part: partOf(ref) }))
+  return known
 }
 
 /** As a cluster writes it, which fills in the defaults of the reference. */
@@ -76,12 +95,12 @@ function attached({ matches }: Parent, facts: RouteFacts | undefined): Said {
     if (outcome === undefined) but += `; ${on}it does not serve, see its conditions`
     else if (outcome.left.length > 0)
       but += `; ${on}${shownNames(outcome.left)} is left to listeners with a more specific hostname`
-    if (outcome !== undefined && outcome.lost.size > 0) but += `; ${on}${supersededBy(outcome)}`
+    if (outcome?.lost !== undefined) but += `; ${on}${supersededBy(outcome)}`
   }
   return { ...ATTACHED, message: `Attached to ${where}${but}` }
 }
 
-function supersededBy({ lost, won }: Outcome): string {
+function supersededBy({ lost = NOBODY, won }: Outcome): string {
   return [...lost]
     .map(([route, names]) => {
       const what = names[0] === undefined || won.length === 0 ? "the traffic" : `the traffic of ${shownNames(names)}`
@@ -89,6 +108,8 @@ function supersededBy({ lost, won }: Outcome): string {
     })
     .join("; ")
 }
+
+const NOBODY: NonNullable<Outcome["lost"]> = new Map()
 
 function shownNames(names: readonly Hostname[]): string {
   return list(names.map((name) => name ?? "any name"))
@@ -106,9 +127,7 @@ function more({ matches }: Parent, { dropped, outcomes }: RouteFacts): readonly 
     )
   const superseded = matches.flatMap(({ listener }) => {
     const outcome = outcomes.get(listener)
-    return outcome === undefined || outcome.lost.size === 0
-      ? []
-      : `listener ${listener.spec.name}: ${supersededBy(outcome)}`
+    return outcome?.lost === undefined ? [] : `listener ${listener.spec.name}: ${supersededBy(outcome)}`
   })
   if (superseded.length > 0) said.push(isTrue(SUPERSEDED, "AnotherRouteGoesBefore", list(superseded)))
   return said
@@ -130,32 +149,4 @@ function resolvedRefs(backends: readonly Backend[]): Said {
   if (reason !== undefined) return isFalse("ResolvedRefs", reason, `${messages.join("; ")}: ${refused}`)
   if (missing.length === 0) return ALL_RESOLVED
   return isTrue("ResolvedRefs", "ResolvedRefs", `All references are resolved, but ${missing.join("; ")}: ${refused}`)
-}
-
-/** The object with its status, as a cluster would show it. */
-export function stateOf(
-  surroundings: Surroundings,
-  object: AnyObject,
-  status: Readonly<Record<string, unknown>> | undefined,
-): ObjectState {
-  const { document, kind, metadata } = object
-  const { group, version } = document.head
-  return {
-    file: document.source.file,
-    line: document.place(["kind"], "key").line,
-    apiVersion: group === "" ? version : `${group}/${version}`,
-    kind,
-    namespace: metadata.namespace,
-    name: metadata.name,
-    generation: generationOf(surroundings, object),
-    written: withoutStatus(document.value),
-    status,
-  }
-}
-
-function withoutStatus(value: unknown): Readonly<Record<string, unknown>> {
-  const written = value as Readonly<Record<string, unknown>>
-  if (!("status" in written)) return written
-  const { status: _, ...rest } = written
-  return rest
 }

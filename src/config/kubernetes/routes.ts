@@ -17,11 +17,12 @@ import { Backends, refused, type Backend } from "./backends.ts"
 import { Contests, type Attachment, type Outcome } from "./contests.ts"
 import { EffectivePolicies, type Route } from "./effective.ts"
 import type { ListenerState } from "./listener-state.ts"
+import { stateOf } from "./object-states.ts"
 import type { Objects } from "./objects.ts"
 import { Parents, type AnyRoute, type Match, type Parent } from "./parents.ts"
 import type { Policies } from "./policies.ts"
 import { rulesOf, type Serving } from "./route-rules.ts"
-import { routeStatus, stateOf } from "./route-status.ts"
+import { routeStatus } from "./route-status.ts"
 import type { Share } from "./shares.ts"
 
 /**
@@ -83,7 +84,7 @@ class Attaching {
     this.surroundings = surroundings
     this.parents = new Parents(objects, listeners)
     this.contests = new Contests(surroundings)
-    this.effective = new EffectivePolicies(policies)
+    this.effective = new EffectivePolicies(policies, objects.all("TidegatePolicy").length > 0)
     this.backendTls = new BackendTls(objects, surroundings)
     this.backends = new Backends(objects, this.backendTls, surroundings)
     this.hasBackendTls = objects.all("BackendTLSPolicy").length > 0
@@ -153,7 +154,8 @@ class Attaching {
   private draft(route: Route, listener: ListenerState, { won }: Outcome, backends: readonly Backend[]): void {
     const effective = this.effective.of(route, listener)
     const refs = route.body.spec.rules[0]?.backendRefs ?? []
-    let key = `${route.document.source.digest}#${route.document.index} ${this.listenerKey(listener)} ${effective.key}`
+    const { index, source } = route.document
+    let key = `${source.digest}#${index} ${this.listenerKey(listener)} ${effective.key}`
     for (const pattern of won) key += ` ${pattern ?? "*"}`
     const shares = backends.map(({ found, problem }, i): Share => {
       const weight = refs[i]?.weight ?? 1
