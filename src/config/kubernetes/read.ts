@@ -10,18 +10,23 @@ import type { AnyObject } from "./types.ts"
 /** What is no business of ours has neither value nor problems. */
 export function readObject(document: ObjectDocument): Read<AnyObject> {
   const { kind, problems, shape, warnings } = kindOf(document)
-  if (kind === undefined || shape === undefined) return { value: undefined, problems, warnings }
+  if (shape === undefined) return { value: undefined, problems, warnings }
   const metadata = readMetadata(document)
   const body = shape(document.value)
   if ("faults" in metadata || "faults" in body) {
     const faults = [metadata, body].flatMap((read) => ("faults" in read ? read.faults : []))
-    return { value: undefined, problems: [...problems, ...faults.map((fault) => problemOf(document, fault))], warnings }
+    return { value: undefined, problems: inOrder(faults.map((fault) => problemOf(document, fault))), warnings }
   }
   // The table of kinds says which body belongs to which kind.
   const value = { kind, document, metadata: metadata.value, body: body.value } as AnyObject
   if (body.notes.length === 0) return { value, problems, warnings }
   const notes = body.notes.map(({ hint, message, path }) => problemAt(document, path, message, hint))
   return { value, problems, warnings: [...warnings, ...notes] }
+}
+
+/** As they stand in the text. */
+function inOrder(problems: readonly Diagnostic[]): readonly Diagnostic[] {
+  return problems.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0))
 }
 
 /** A name that should not be there is shown where it stands; one that is missing, at the name of what it belongs in. */

@@ -41,15 +41,15 @@ function addressFault({ type = "IPAddress", value = "" }: Address): Issue | unde
   return undefined
 }
 
-export const addresses = listOf(address, 0, MOST_ADDRESSES, "addresses").check(
-  Schema.makeFilter((all: readonly Address[]) => {
-    const seen = new Map<string, number>()
-    return all.flatMap(({ type = "IPAddress", value = "" }, i) => {
-      const key = `${type} ${value}`
-      const first = seen.get(key)
-      if (first === undefined) seen.set(key, i)
-      if (first === undefined || value === "" || (type !== "IPAddress" && type !== "Hostname")) return []
-      return [{ path: [i, "value"], issue: `${JSON.stringify(value)} is addresses[${first}] already` }]
-    })
-  }),
-)
+function sameAddresses(all: readonly Address[]): readonly Issue[] {
+  const seen = new Map<string, number>()
+  return all.flatMap(({ type = "IPAddress", value = "" }, i) => {
+    const key = `${type} ${value}`
+    const first = seen.get(key)
+    if (first === undefined) seen.set(key, i)
+    if (first === undefined || value === "" || (type !== "IPAddress" && type !== "Hostname")) return []
+    return [{ path: [i, "value"], issue: `${JSON.stringify(value)} is addresses[${first}] already` }]
+  })
+}
+
+export const addresses = listOf(address, 0, MOST_ADDRESSES, "addresses", sameAddresses)

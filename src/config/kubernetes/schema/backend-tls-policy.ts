@@ -55,7 +55,8 @@ const targetRefs = listOf(
   1,
   MOST_TARGETS,
   "targetRefs",
-).check(Schema.makeFilter(sameTargets))
+  sameTargets,
+)
 
 const alternativeName = Struct({
   type: word(["Hostname", "URI"]),

@@ -17,6 +17,7 @@ import {
   secretReference,
   textUpTo,
   wholeReference,
+  type Issue,
 } from "./names.ts"
 import { withSpec } from "./object.ts"
 
@@ -60,15 +61,21 @@ const frontend = Struct({
   ),
 }).annotate({ expected: "an object like { validation: { caCertificateRefs: [...] } }" })
 
-const perPort = listOf(Struct({ port, tls: frontend }), 0, MOST_PORTS, "entries").check(
-  Schema.makeFilter((all: readonly { readonly port: number }[]) => {
-    const seen = new Map<number, number>()
-    return all.flatMap(({ port: number }, i) => {
-      const first = seen.get(number)
-      if (first === undefined) seen.set(number, i)
-      return first === undefined ? [] : [{ path: [i, "port"], issue: `${number} is that of perPort[${first}] already` }]
-    })
-  }),
+function samePorts(all: readonly { readonly port: number }[]): readonly Issue[] {
+  const seen = new Map<number, number>()
+  return all.flatMap(({ port: number }, i) => {
+    const first = seen.get(number)
+    if (first === undefined) seen.set(number, i)
+    return first === undefined ? [] : [{ path: [i, "port"], issue: `${number} is that of perPort[${first}] already` }]
+  })
+}
+
+const perPort = listOf(
+  Struct({ port, tls: frontend }).annotate({ expected: "an object like { port: 443, tls: {...} }" }),
+  0,
+  MOST_PORTS,
+  "entries",
+  samePorts,
 )
 
 function few(most: number, what: string) {
@@ -85,8 +92,12 @@ const gatewaySchema = withSpec(
     addresses: optionalKey(addresses),
     infrastructure: optionalKey(
       Struct({
-        labels: optionalKey(labels.check(few(MOST_LABELS, "labels"))),
-        annotations: optionalKey(annotations.check(few(MOST_ANNOTATIONS, "annotations"))),
+        labels: optionalKey(labels.check(few(MOST_LABELS, "labels")).annotate({ expected: "labels like { app: db }" })),
+        annotations: optionalKey(
+          annotations
+            .check(few(MOST_ANNOTATIONS, "annotations"))
+            .annotate({ expected: "annotations like { example.com/name: text }" }),
+        ),
         parametersRef: optionalKey(Struct(wholeReference)),
       }),
     ),

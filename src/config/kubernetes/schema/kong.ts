@@ -62,7 +62,8 @@ const hash = Struct({
   cookiePath: optionalKey(text),
   queryArg: optionalKey(text),
   uriCapture: optionalKey(text),
-}).annotate({ expected: "an object like { input: ip }" })
+})
+const hashExpected = { expected: "an object like { input: ip }" }
 
 const INPUTS = ["input", "cookie", "header", "uriCapture", "queryArg"] as const
 
@@ -120,8 +121,8 @@ const spec = Struct({
     word(["round-robin", "consistent-hashing", "least-connections", "latency", "sticky-sessions"]),
   ),
   slots: optionalKey(whole(10, 65_536)),
-  hashOn: optionalKey(hash.check(oneInput)),
-  hashOnFallback: optionalKey(hash.check(oneInput, noCookie)),
+  hashOn: optionalKey(hash.check(oneInput).annotate(hashExpected)),
+  hashOnFallback: optionalKey(hash.check(oneInput, noCookie).annotate(hashExpected)),
   healthchecks: optionalKey(healthchecks),
   stickySessions: optionalKey(
     Struct({ cookie: like(/^.+$/u, LONGEST_TEXT, "the name of a cookie"), cookiePath: optionalKey(text) }),

@@ -118,7 +118,7 @@ function listenerFaults({ hostname: host, protocol: written, tls: options }: Gat
   return faults
 }
 
-export const listeners = listOf(listener, 1, MOST_LISTENERS, "listeners").check(Schema.makeFilter(sameListeners))
+export const listeners = listOf(listener, 1, MOST_LISTENERS, "listeners", sameListeners)
 
 function sameListeners(all: readonly GatewayListener[]): readonly Issue[] {
   const names = new Map<string, number>()

@@ -102,11 +102,23 @@ export const cidr = Schema.String.check(
   Schema.makeFilter((value: string) => complaint(() => parseCidr(value))),
 ).annotate({ expected: 'an address range like "10.0.0.0/8"' })
 
-/** Lists of so many entries; `what` as in "1 to 16 targetRefs". */
-export function listOf<S extends Schema.Top>(entry: S, least: number, most: number, what: string) {
-  const expected = `a list of ${least === 0 ? "at most" : least === most ? "exactly" : `${grouped(least)} to`} ${grouped(most)} ${what}`
+/** Lists of so many entries; `what` as in "1 to 16 targetRefs". What the entries say against each other is a check. */
+export function listOf<S extends Schema.Top>(
+  entry: S,
+  least: number,
+  most: number,
+  what: string,
+  against: (all: readonly S["Type"][]) => readonly Issue[] = () => [],
+) {
+  const bounds = least === 0 ? "at most" : least === most ? "exactly" : `${grouped(least)} to`
+  const expected = `a list of ${bounds} ${grouped(most)} ${what}`
   return Schema.Array(entry)
-    .check(Schema.isMinLength(least, { expected }), Schema.isMaxLength(most, { expected }))
+    .check(
+      Schema.makeFilter((all: readonly S["Type"][]) => {
+        if (all.length >= least && all.length <= most) return against(all)
+        return `expected ${expected}, found ${all.length === 0 ? "an empty list" : grouped(all.length)}`
+      }),
+    )
     .annotate({ expected })
 }
 

@@ -48,10 +48,8 @@ function sameParents(all: readonly ParentReference[]): readonly Issue[] {
 }
 
 /** An absent group or kind is that of a Gateway. */
-const parentRefs = listOf(parent, 0, MOST_PARENTS, "parentRefs").check(
-  Schema.makeFilter((all: readonly ParentReference[]) =>
-    sameParents(all.map((one) => ({ group: "gateway.networking.k8s.io", kind: "Gateway", ...one }))),
-  ),
+const parentRefs = listOf(parent, 0, MOST_PARENTS, "parentRefs", (all) =>
+  sameParents(all.map((one) => ({ group: "gateway.networking.k8s.io", kind: "Gateway", ...one }))),
 )
 
 const backend = Struct({
@@ -76,17 +74,17 @@ const rule = Struct({
   backendRefs: listOf(backend, 1, MOST_BACKENDS, "backendRefs"),
 }).annotate({ expected: "a rule like { backendRefs: [{ name: db, port: 5432 }] }" })
 
+function sameNames(all: readonly { readonly name?: string }[]): readonly Issue[] {
+  const seen = new Map<string, number>()
+  return all.flatMap(({ name }, i) => {
+    const first = name === undefined ? undefined : seen.get(name)
+    if (name !== undefined && first === undefined) seen.set(name, i)
+    return first === undefined ? [] : [{ path: [i, "name"], issue: `is the name of rules[${first}] already` }]
+  })
+}
+
 function rules(most: number) {
-  return listOf(rule, 1, most, most === 1 ? "rule" : "rules").check(
-    Schema.makeFilter((all: readonly { readonly name?: string }[]) => {
-      const seen = new Map<string, number>()
-      return all.flatMap(({ name }, i) => {
-        const first = name === undefined ? undefined : seen.get(name)
-        if (name !== undefined && first === undefined) seen.set(name, i)
-        return first === undefined ? [] : [{ path: [i, "name"], issue: `is the name of rules[${first}] already` }]
-      })
-    }),
-  )
+  return listOf(rule, 1, most, most === 1 ? "rule" : "rules", sameNames)
 }
 
 const common = {

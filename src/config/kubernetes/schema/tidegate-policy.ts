@@ -105,7 +105,7 @@ const policy = Struct({
 }).annotate({ expected: "an object like { module: ./lib/guard.ts }" })
 
 const spec = Struct({
-  targetRefs: listOf(targetRef, 1, MOST_TARGETS, "targetRefs").check(Schema.makeFilter(sameTargets)),
+  targetRefs: listOf(targetRef, 1, MOST_TARGETS, "targetRefs", sameTargets),
   clients: optionalKey(clients),
   listener: optionalKey(listener),
   tls: optionalKey(tls),
