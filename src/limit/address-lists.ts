@@ -62,6 +62,11 @@ export class AddressList implements CidrSet {
     return this.#file.read.table.cidrs()
   }
 
+  /** Another one when the list has changed. */
+  get version(): unknown {
+    return this.#file.read
+  }
+
   contains(address: Ip | string | undefined): boolean {
     if (address === undefined) return false
     if (typeof address === "object") return this.#file.read.table.contains(address)

@@ -9,6 +9,7 @@ import { GeoUnavailable, type Geo } from "../policy/geo.ts"
 import { shownPath } from "./address-list.ts"
 import { isFresh, settled, signature } from "./file-signature.ts"
 import type { FileVersion } from "./followed-file.ts"
+import { at, number, placeIn, text, type GeoPlace } from "./geo-place.ts"
 import { Recent } from "./recent.ts"
 import { whyUnreadable } from "./unreadable.ts"
 
@@ -122,11 +123,25 @@ export class GeoDatabase {
     }
   }
 
-  private find(ip: Ip): Geo | undefined {
+  /** All that it knows of an address and `geo` does not tell. @throws GeoUnavailable when it turns out to be broken */
+  place(ip: Ip): GeoPlace | undefined {
+    try {
+      const record = this.record(ip)
+      return record === undefined ? undefined : placeIn(record)
+    } catch (error) {
+      throw new GeoUnavailable(this.invalid(`the look-up of ${formatIp(ip)} failed`, error).message, { cause: error })
+    }
+  }
+
+  private record(ip: Ip): unknown {
     // The reader would follow the first bits of any address.
     if (this.ipv4Only && ip.family === "IPv6") return undefined
-    const record: unknown = this.reader.get(formatIp(ip))
-    if (record === null || record === undefined) return undefined
+    return this.reader.get(formatIp(ip)) ?? undefined
+  }
+
+  private find(ip: Ip): Geo | undefined {
+    const record = this.record(ip)
+    if (record === undefined) return undefined
     const traits = at(record, "traits")
     return {
       country: text(at(at(record, "country"), "iso_code")),
@@ -164,18 +179,4 @@ export class GeoDatabaseUseless extends GeoDatabaseInvalid {
       `geo() tells nothing of what ${JSON.stringify(type)} has: City, Country, Enterprise, ASN and ISP are of use`,
     )
   }
-}
-
-function at(value: unknown, name: string): unknown {
-  return typeof value === "object" && value !== null && Object.hasOwn(value, name)
-    ? Reflect.get(value, name)
-    : undefined
-}
-
-function text(value: unknown): string | undefined {
-  return typeof value === "string" ? value : undefined
-}
-
-function number(value: unknown): number | undefined {
-  return typeof value === "number" ? value : undefined
 }

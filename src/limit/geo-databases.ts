@@ -14,6 +14,7 @@ import {
   type GeoDatabase,
   type GeoRead,
 } from "./geo-database.ts"
+import { mergedPlaces, type GeoPlace } from "./geo-place.ts"
 import { linkFolders } from "./link-folders.ts"
 import { Recent } from "./recent.ts"
 
@@ -48,6 +49,8 @@ const DATABASE: Kind<GeoRead> = {
   isProblem: (error) => error instanceof GeoDatabaseInvalid,
   isDoubtful: () => false,
 }
+/** No database knows the place. */
+const NO_PLACE = Symbol("nowhere")
 const NOTHING: GeoRead = { database: undefined, signature: "", unsure: false }
 
 export class GeoDatabases {
@@ -56,6 +59,7 @@ export class GeoDatabases {
   private readonly files = new Map<string, FollowedFile<GeoRead>>()
   private databases: readonly GeoDatabase[] = []
   private recent = new Recent<number | string, Geo>(REMEMBERED)
+  private recentPlaces = new Recent<number | string, GeoPlace | typeof NO_PLACE>(REMEMBERED)
   private due = false
   private looking: Promise<void> | undefined
 
@@ -101,6 +105,17 @@ export class GeoDatabases {
     const found = this.find(ip)
     this.recent.set(key, found)
     return found
+  }
+
+  /** As {@link where}, with all that a traffic policy may ask for. @throws GeoUnavailable */
+  place(ip: Ip): GeoPlace | undefined {
+    const key = ip.family === "IPv4" ? ip.a : formatIp(ip)
+    let found = this.recentPlaces.get(key)
+    if (found === undefined) {
+      found = mergedPlaces(this.databases.map((database) => database.place(ip))) ?? NO_PLACE
+      this.recentPlaces.set(key, found)
+    }
+    return found === NO_PLACE ? undefined : found
   }
 
   /** The folders whose changes can change a database, or bring one. */
@@ -159,6 +174,7 @@ export class GeoDatabases {
     )
     this.databases = [...new Set(ordered)].flatMap((path) => this.files.get(path)?.read.database ?? [])
     this.recent = new Recent(REMEMBERED)
+    this.recentPlaces = new Recent(REMEMBERED)
   }
 
   private find(ip: Ip): Geo {
