@@ -8,7 +8,7 @@ import type { Facts } from "./facts.ts"
 import type { Expr } from "./node.ts"
 import { prepare, type Read } from "./prepare.ts"
 import { EvaluationFailed, type CelCode, type CelProblem } from "./problem.ts"
-import { running } from "./run.ts"
+import { setFacts } from "./run.ts"
 import { tokens, withoutComments } from "./scan.ts"
 import { bracketProblem, syntaxProblem } from "./syntax.ts"
 import type { Type } from "./type.ts"
@@ -116,7 +116,9 @@ class Program implements Planned {
     facts.activation ??= new Activation(facts)
     const { activation } = facts
     refill()
-    const result = running(facts, () => this.evaluate(activation))
+    setFacts(facts)
+    const result = this.evaluate(activation)
+    setFacts(undefined)
     const limit = exceeded()
     if (limit !== undefined)
       return this.failed(limit.message, limit instanceof TooDeep ? "ERR_NGROK_2250" : "ERR_NGROK_2249")

@@ -8,11 +8,7 @@ export function facts(): Facts | undefined {
   return current
 }
 
-export function running<Result>(facts: Facts, run: () => Result): Result {
+/** To be called before an evaluation, and with nothing after it: what an evaluation throws the library gives back. */
+export function setFacts(facts: Facts | undefined): void {
   current = facts
-  try {
-    return run()
-  } finally {
-    current = undefined
-  }
 }

@@ -16,6 +16,7 @@ import { textIn } from "../dual.ts"
 import { weigh } from "../weight.ts"
 import { compare, equal } from "./equality.ts"
 import { Refused } from "./refused.ts"
+import { points } from "./strings.ts"
 
 const { DYN, INT, STRING } = CelScalar
 const LIST = listType(DYN)
@@ -81,8 +82,7 @@ function range(count: bigint): CelList {
 }
 
 function textSize(text: string): bigint {
-  spend(text.length >> 3)
-  return BigInt(Array.from(text).length)
+  return BigInt(points(text).length)
 }
 
 export const LISTS: readonly CelFunc[] = [

@@ -14,7 +14,7 @@ const LIST = listType(DYN)
 const WIDE = /[\ud800-\udfff]/
 
 /** A text as its code points; most have one unit for each, and are their own. */
-function points(text: string): string | string[] {
+export function points(text: string): string | string[] {
   if (!WIDE.test(text)) return text
   spend(text.length)
   return Array.from(text)
