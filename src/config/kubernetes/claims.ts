@@ -10,7 +10,7 @@ import {
 } from "../../policy/listener-options.ts"
 import { LimitInvalid } from "../../policy/limits.ts"
 import { ProxySendersInvalid } from "../../policy/proxy-senders.ts"
-import type { Listener } from "./listener.ts"
+import type { Listener, Why } from "./listener.ts"
 import { titleOf } from "./objects.ts"
 import { covering } from "./overlaps.ts"
 import type { Policies, TidegatePolicy } from "./policies.ts"
@@ -23,7 +23,6 @@ interface Claim {
 }
 
 type Option = keyof ListenerSettings
-type Mutable = { -readonly [Name in Option]: ListenerSettings[Name] }
 type Read = { readonly settings: ListenerSettings; readonly problem: string | undefined }
 
 /** Policies are read once. */
@@ -82,7 +81,7 @@ export class Claims {
     const { gateway, owner, spec } = listener
     const policies = this.policies.ofListener(owner, gateway, spec.name)
     if (policies.length === 0) return NO_SETTINGS
-    const settings: Mutable = { ...NO_SETTINGS }
+    let settings = NO_SETTINGS
     for (const policy of policies) {
       const reject = (reason: string, message: string) => {
         for (const target of [owner, gateway]) this.policies.reject(policy, target, reason, message, spec.name)
@@ -90,30 +89,40 @@ export class Claims {
       const { problem, settings: wanted } = settingsOf(policy)
       if (problem !== undefined) reject("Invalid", problem)
       for (const name of LISTENER_OPTIONS) {
-        const value = wanted[name]
-        if (value === undefined || settings[name] !== undefined) continue
-        if (scheme === "tcp" && "key" in (value as object) && (value as { key?: unknown }).key === "sni") {
-          reject(
-            "Invalid",
-            `listener.${name}: key: "sni" needs a listener of protocol TLS, which reads the name; ${listener.title} is TCP`,
-          )
-          continue
-        }
-        const text = JSON.stringify(value)
-        const known = claim.settings.get(name)
-        if (known === undefined) claim.settings.set(name, { value: text, listener })
-        else if (known.value !== text) {
-          reject(
-            "Conflicted",
-            `listener.${name}: ${listener.title} shares port ${listener.port} with ${known.listener.title}, which has another value; a port has one`,
-          )
-          continue
-        }
-        Object.assign(settings, { [name]: value })
+        if (wanted[name] === undefined || settings[name] !== undefined) continue
+        const why =
+          scheme === "tcp" && isByName(wanted, name) ? nameless(listener, name) : other(listener, name, wanted, claim)
+        if (why === undefined) settings = { ...settings, [name]: wanted[name] }
+        else reject(why.reason, why.message)
       }
     }
     return settings
   }
+}
+
+/** Whether a limit is kept for each server name. */
+function isByName({ bandwidth, concurrencyLimit, rateLimit }: ListenerSettings, name: Option): boolean {
+  const limits: { readonly [Name in Option]?: { readonly key: unknown } | undefined } = {
+    bandwidth,
+    concurrencyLimit,
+    rateLimit,
+  }
+  return limits[name]?.key === "sni"
+}
+
+function nameless({ title }: Listener, name: Option): Why {
+  const message = `listener.${name}: key: "sni" needs a listener of protocol TLS, which reads the name; ${title} is TCP`
+  return { reason: "Invalid", message }
+}
+
+/** Takes the option for the socket, or says who has it already with another value. */
+function other(listener: Listener, name: Option, wanted: ListenerSettings, { settings }: Claim): Why | undefined {
+  const value = JSON.stringify(wanted[name])
+  const known = settings.get(name)
+  if (known === undefined) settings.set(name, { value, listener })
+  if (known === undefined || known.value === value) return undefined
+  const message = `listener.${name}: ${listener.title} shares port ${listener.port} with ${known.listener.title}, which has another value; a port has one`
+  return { reason: "Conflicted", message }
 }
 
 function taken(listener: Listener, bind: Bind, scheme: Claim["scheme"], claim: Claim | undefined): string | undefined {
