@@ -51,10 +51,13 @@ function summarise({ listeners, policies, poolFiles, pools }: Snapshot): void {
   if (pools.size === 0) return
   say(counted(pools.size, "pool"))
   const width = Math.max(...[...pools.keys()].map((name) => name.length))
-  for (const [name, pool] of pools) {
-    const files = (poolFiles.get(name) ?? []).map((file) => printable(file)).join(", ")
+  for (const [name, pool] of [...pools].slice(0, MOST_POOLS)) {
+    const all = poolFiles.get(name) ?? []
+    const first = all.slice(0, MOST_FILES).map((file) => printable(file))
+    const files = [...first, ...(all.length > first.length ? [`${all.length - first.length} more`] : [])].join(", ")
     say(`  ${paintOut("bold", name.padEnd(width))}  ${shownPool(pool)}  (${files})`)
   }
+  if (pools.size > MOST_POOLS) say(`  and ${pools.size - MOST_POOLS} more`)
 }
 
 function summariseListeners(listeners: Snapshot["listeners"], policies: Snapshot["policies"]): void {
@@ -75,6 +78,8 @@ function summariseListeners(listeners: Snapshot["listeners"], policies: Snapshot
   }
 }
 
+/** 100 pools, each with the files that define it as far as they fit in a line. */
+const [MOST_POOLS, MOST_FILES] = [100, 4]
 /** 100 lines for one listener: with more nobody reads the first. */
 const MOST_GROUPS = 100
 

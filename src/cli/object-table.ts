@@ -57,11 +57,13 @@ export function objectTable(paint: Paint, objects: readonly ShownObject[]): stri
   ])
   const left = all.length - shown.length
   return [
-    ...table(
-      paint,
-      cells,
-      shown.map(({ condition }) => isGood(condition)),
-    ),
+    ...(shown.length === 0
+      ? []
+      : table(
+          paint,
+          cells,
+          shown.map(({ condition }) => isGood(condition)),
+        )),
     ...(left > 0
       ? [`and ${left} more conditions${rows.length === shown.length ? ", all as they should be" : ""}`]
       : []),

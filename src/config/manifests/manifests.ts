@@ -3,7 +3,7 @@
 import { closeSync, openSync, readSync } from "node:fs"
 import { basename } from "node:path"
 import { diagnostic } from "../diagnostic.ts"
-import type { ModuleGraph, Node } from "../module-graph.ts"
+import type { Module, ModuleGraph, Node } from "../module-graph.ts"
 import type { ObjectState } from "./document.ts"
 import { LOOKED_AT, looksLikeManifest } from "./recognise.ts"
 import type { ManifestFile, Outcome, World } from "./world.ts"
@@ -24,6 +24,8 @@ const NONE: Look = { files: [], objects: [] }
 
 export class Manifests {
   private world: World | undefined
+  /** By text: whether it may hold manifests. */
+  private readonly looks = new WeakMap<Module, boolean>()
 
   /** @param paths of the files whose names may be those of manifests */
   async look(paths: readonly string[], graph: ModuleGraph): Promise<Look> {
@@ -37,6 +39,12 @@ export class Manifests {
     return { files: found.map(({ file, node }) => ({ file, node, outcome: files.get(file)! })), objects }
   }
 
+  private isManifest(module: Module): boolean {
+    let known = this.looks.get(module)
+    if (known === undefined) this.looks.set(module, (known = looksLikeManifest(module.text)))
+    return known
+  }
+
   private find(path: string, graph: ModuleGraph): (ManifestFile & { node: Node })[] {
     const file = basename(path)
     const node = graph.entry(path, "text")
@@ -46,7 +54,7 @@ export class Manifests {
       // A file that is not to be read may be anything; only one that looks like ours is worth a word.
       return known || looksLikeManifest(beginningOf(path)) ? [{ file, module, node, problems: module.problems }] : []
     }
-    if (looksLikeManifest(module.text)) return [{ file, module, node, problems: [] }]
+    if (this.isManifest(module)) return [{ file, module, node, problems: [] }]
     if (!known) return []
     const hint = "what it served goes on; delete the file to end that"
     return [

@@ -97,8 +97,7 @@ export class Memory implements Surroundings {
     const done = this.seen.get(key)
     if (done !== undefined) return done
     const known = this.before.get(key)
-    const { metadata: _, status: __, ...rest } = document.value as Record<string, unknown>
-    const spec = digestOf(JSON.stringify(rest))
+    const spec = specOf(document)
     const seen =
       known === undefined
         ? { created: this.now, generation: 1, spec }
@@ -108,6 +107,19 @@ export class Memory implements Surroundings {
     this.seen.set(key, seen)
     return seen
   }
+}
+
+const specs = new WeakMap<ObjectDocument, string>()
+
+/** A hash of what counts as a change of an object: computed once for each text. */
+function specOf(document: ObjectDocument): string {
+  let spec = specs.get(document)
+  if (spec === undefined) {
+    const { metadata: _, status: __, ...rest } = document.value as Record<string, unknown>
+    spec = digestOf(JSON.stringify(rest))
+    specs.set(document, spec)
+  }
+  return spec
 }
 
 function metadataOf({ value }: ObjectDocument): Record<string, unknown> {
