@@ -96,8 +96,10 @@ export class Fields {
   word<const Word extends string>(name: string, words: readonly Word[]): Maybe<Word> {
     const value = this.get(name)
     if (value === undefined) return undefined
-    const known = words.find((word) => word === String(value))
-    if (known !== undefined && (typeof value === "string" || typeof value === "number")) return known
+    // YAML takes 1.2 for a number.
+    const text = typeof value === "number" ? String(value) : value
+    const known = words.find((word) => word === text)
+    if (known !== undefined) return known
     const shown = words.map((word) => JSON.stringify(word)).join(words.length === 2 ? " or " : ", ")
     const near = typeof value === "string" ? didYouMean(value, words) : ""
     return this.error(name, `expected ${shown}, found ${describe(value)}${near}`, { code: 2222 })

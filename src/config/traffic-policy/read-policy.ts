@@ -122,7 +122,9 @@ function checkPhases(complaints: Complaints, value: object, { isInternal, protoc
       complaints.error([name], `${name} never runs on ${endpoint}${meant}`, {
         code: 2230,
         what: "key",
-        hint: `TCP and TLS endpoints have one phase, ${PHASE}: its actions know the connection, and nothing of requests`,
+        hint: hasPhase
+          ? "take it out"
+          : `TCP and TLS endpoints have one phase, ${PHASE}: its actions know the connection, and nothing of requests`,
       })
     } else if (name === "enabled") checkEnabled(complaints, value)
     else unknownPhase(complaints, name, endpoint, meant)
@@ -195,7 +197,10 @@ function checkReach(complaints: Complaints, rules: readonly (ReadRule | undefine
   const last = rules.findIndex((rule) => rule !== undefined && endsAll(rule))
   if (last < 0 || last === rules.length - 1) return
   const more = rules.length - last - 2
-  const others = more === 0 ? "this rule is never reached" : `this rule and the ${more} after it are never reached`
+  const others =
+    more === 0
+      ? "this rule is never reached"
+      : `this rule and the ${more === 1 ? "one" : more} after it are never reached`
   const before = `${PHASE}[${last}] has no expressions, and ends the policy for every connection`
   complaints.error([PHASE, last + 1], `${others}: ${before}`, {
     code: 2207,

@@ -47,7 +47,7 @@ export function readRule(
   for (const field of Object.keys(value)) if (!FIELDS.includes(field)) unknownField(complaints, path, field, value)
   if (typeof name === "object" && name !== null)
     complaints.error([...path, "name"], `expected a text, found ${describe(name)}`, { code: 2236 })
-  const title = name === undefined || name === null || name === "" ? shownPath(path) : String(name)
+  const title = titleOf(name) ?? shownPath(path)
   const compiled = readExpressions(complaints, [...path, "expressions"], expressions)
   for (const { path: at, program } of compiled) checkReads(complaints, at, program.text, program.reads, before)
   const read = readActions(complaints, path, actions, { situation, title }, before)
@@ -61,6 +61,12 @@ export function readRule(
     always: compiled.every(({ program }) => isTrue(program)),
     actions: read,
   }
+}
+
+/** ngrok takes any scalar. */
+function titleOf(name: unknown): string | undefined {
+  if (typeof name === "string") return name === "" ? undefined : name
+  return typeof name === "number" || typeof name === "boolean" ? String(name) : undefined
 }
 
 function isTrue({ text }: Expression): boolean {
@@ -151,13 +157,14 @@ function readActions(
     return []
   }
   let ended: string | undefined
+  let isSaid = false
   return value.flatMap((entry: unknown, i) => {
     const at = [...path, i]
     const action = readAction(complaints, at, entry, { ...where, afterTerminate: before.terminates })
-    if (ended !== undefined) {
-      const type = typeOf(entry)
-      const message = `${type ?? "this action"} is never reached: ${ended} before it ends the policy`
-      complaints.error(at, message, { code: 2207, hint: "take it out, or put it before" })
+    if (ended !== undefined && !isSaid) {
+      isSaid = true
+      const message = `${unreached(typeOf(entry), value.length - i - 1)} never reached: ${ended} before ends the policy`
+      complaints.error(at, message, { code: 2207, hint: `put it before ${ended}, or take it out` })
     }
     if (action === undefined) return []
     for (const { at: place, text, reads } of programsOf(action, at)) checkReads(complaints, place, text, reads, before)
@@ -196,6 +203,12 @@ function atCharacter(text: string, offset: number): string | undefined {
   return offset === 0 || text.length < 80 ? undefined : `at character ${offset + 1}: ${text.slice(offset, offset + 40)}`
 }
 
+function unreached(type: string | undefined, more: number): string {
+  const first = type ?? "this action"
+  if (more === 0) return `${first} is`
+  return `${first} and the ${more === 1 ? "action" : `${more} actions`} after it are`
+}
+
 function typeOf(entry: unknown): string | undefined {
   const type = typeof entry === "object" && entry !== null ? (entry as { type?: unknown }).type : undefined
   return typeof type === "string" ? type : undefined
@@ -208,9 +221,11 @@ function readAction(complaints: Complaints, path: Path, value: unknown, where: W
     return undefined
   }
   const { config, type } = value as { readonly type?: unknown; readonly config?: unknown }
+  let isMisspelt = false
   for (const field of Object.keys(value)) {
     if (ACTION_FIELDS.includes(field)) continue
     const near = didYouMean(field, ACTION_FIELDS)
+    isMisspelt ||= suggest(field, ACTION_FIELDS) === "type"
     const hint = near === "" && config === undefined ? "the fields of an action stand under `config`" : undefined
     complaints.error(
       [...path, field],
@@ -219,6 +234,7 @@ function readAction(complaints: Complaints, path: Path, value: unknown, where: W
     )
   }
   if (typeof type !== "string" || type === "") {
+    if (type === undefined && isMisspelt) return undefined
     const at = type === undefined ? path : [...path, "type"]
     const message = type === undefined ? "type is missing" : `expected a type, found ${describe(type)}`
     complaints.error(at, `${message}; known are ${names().join(", ")}`, { code: 2201 })
