@@ -1,8 +1,9 @@
 // What terminated connections leave behind, however they end: earlier releases of Bun 1.4 lost sockets on which TLS was
 // started after the accept.
 import { expect, setDefaultTimeout, test } from "bun:test"
-import { lineChild } from "../helper/line-child.ts"
 import { authority, type Issued } from "../helper/certificates.ts"
+import { eventually } from "../helper/eventually.ts"
+import { lineChild } from "../helper/line-child.ts"
 import { freePort } from "../helper/ports.ts"
 import { connectTls, secureUpstream, type TlsWire } from "../helper/tls-wire.ts"
 import { echo, stalls, upstream } from "../helper/upstream.ts"
@@ -165,7 +166,8 @@ test("20,000 connections of every ending leave no descriptor, no socket and no m
   expect(end.descriptors).toBeLessThanOrEqual(before.descriptors)
   expect(end.sockets).toBeLessThanOrEqual(before.sockets + 4)
   expect(end.heap - middle.heap).toBeLessThan(MOST_HEAP)
-  expect(end.rss - middle.rss).toBeLessThan(MOST_MEMORY)
+  // Freed pages go back to the system by a thread of the allocator, a second or so later.
+  await eventually(async () => (await gate.held()).rss - middle.rss < MOST_MEMORY)
 })
 
 test("a client that stops to read costs the gateway less than 1 MiB", async () => {

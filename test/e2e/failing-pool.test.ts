@@ -84,8 +84,10 @@ test("without checks, targets that refuse and targets that answer nobody are fou
 test("a gateway that stood still itself blames no target for the time that it did not listen", async () => {
   using targets = cluster(3)
   for (const target of targets.targets) target.slow(60)
-  const health = { check: { expect: "\n" }, interval: "100ms", timeout: "1s", fall: 1 }
-  const options = { health, connectTimeout: "1s", passive: { failures: 1 } }
+  // Longer than a second, after which the kernel sends again what it dropped: what has waited comes all at once.
+  const timeout = "1500ms"
+  const health = { check: { expect: "\n" }, interval: "100ms", timeout, fall: 1 }
+  const options = { health, connectTimeout: timeout, passive: { failures: 1 } }
   await using gateway = await servePools({ "p.ts": poolOf(targets.urls, options) })
   using pace = new Pace(await gateway.port("p.ts"), 3)
   for (let stops = 1; stops <= 2; stops++) {
