@@ -143,9 +143,10 @@ function inOrder(
   everywhere: readonly PolicyVersion[],
   alike: boolean,
 ): PolicyVersion[] {
-  const first = [...named.filter(({ last }) => !last), ...everywhere]
+  const first = [...named.filter(({ last }) => last === false), ...everywhere]
   if (alike) first.sort((a, b) => byName(a.file, b.file))
-  return [...first, ...named.filter(({ last }) => last)]
+  const after = named.filter(({ last }) => last === true)
+  return [...first, ...after, ...named.filter(({ last }) => last === "fallback")]
 }
 
 /** For each pattern, the files that name it, then the files without `listen`. */

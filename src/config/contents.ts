@@ -19,8 +19,8 @@ export interface Rule {
   readonly deadline: number | undefined
   readonly connect: (connection: Connection, resources: unknown) => unknown
   readonly closed: ((summary: Summary, resources: unknown) => void) | undefined
-  /** Asked after everybody else, also after those without `listen`. */
-  readonly last: boolean
+  /** Asked after everybody else, also after those without `listen`; `"fallback"`: and after all others of these. */
+  readonly last: boolean | "fallback"
   /** What it decides without looking at the connection, so that it can be checked before there is one. */
   readonly route: Route | undefined
   /** Where it says so. */

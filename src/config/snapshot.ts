@@ -20,7 +20,7 @@ export interface PolicyVersion {
   /** `undefined`: asked on every listener. */
   readonly listen: readonly ListenEntry[] | undefined
   /** Asked after all others: what a configuration file says is for what no policy has decided. */
-  readonly last: boolean
+  readonly last: boolean | "fallback"
   /** Milliseconds, or `undefined` for the gateway's default. */
   readonly deadline: number | undefined
   /** The pools that its file defines. */

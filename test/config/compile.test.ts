@@ -328,3 +328,18 @@ test("the names of a listener are shown by the files that serve them, what match
   expect(nameGroups(plans.get("tcp:*:80")!)).toEqual([])
   expect(servedNames(plans.get("tcp:*:80")!)).toBeUndefined()
 })
+
+test("what is asked last comes after files without listen, and what denies the rest after that", () => {
+  for (const url of ["tcp://:443", "tls://a.example.com:443"]) {
+    const plans = compile([
+      { ...made("a.yaml", [url]), last: "fallback" },
+      { ...made("b.yaml", [url]), last: true },
+      made("c.ts", undefined),
+      made("d.ts", [url]),
+    ])
+    const { names, policies } = plans.get("tcp:*:443")!
+    const asked = names === undefined ? policies : names.find("a.example.com")!
+    const first = names === undefined ? ["c.ts", "d.ts"] : ["d.ts", "c.ts"]
+    expect(asked.map(({ file }) => file)).toEqual([...first, "b.yaml", "a.yaml"])
+  }
+})

@@ -92,7 +92,7 @@ function ruleOf({ listener, place, reason, title }: Draft): Rule {
     deadline: undefined,
     connect: () => decision,
     closed: undefined,
-    last: true,
+    last: "fallback",
     route: undefined,
     place: () => place,
   }

@@ -11,7 +11,7 @@ const secret =
 test("a listener that is bound denies what no route takes, after everybody else", () => {
   const cluster = new Cluster(edge)
   const [rule] = cluster.rules()
-  expect(rule).toMatchObject({ title: "Gateway default/edge, listener a", last: true })
+  expect(rule).toMatchObject({ title: "Gateway default/edge, listener a", last: "fallback" })
   expect(rule!.connect(undefined as never, undefined)).toEqual({
     action: "deny",
     reason: "no route of the listener a of Gateway default/edge takes connections",

@@ -90,7 +90,9 @@ export class Cluster {
 
   /** Whether the rule of a listener says that something is wrong with it. */
   refuses(listener: string, file?: string): boolean {
-    const rule = this.rules(file).find(({ last, title }) => last && title?.endsWith(` listener ${listener}`) === true)
+    const rule = this.rules(file).find(
+      ({ last, title }) => last === "fallback" && title?.endsWith(` listener ${listener}`) === true,
+    )
     if (rule === undefined) throw new Error(`no rule for the listener ${listener}`)
     const answer = rule.connect(undefined as never, undefined) as { readonly reason: string }
     return answer.reason.includes("something is wrong")
