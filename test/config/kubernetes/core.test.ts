@@ -40,11 +40,11 @@ status: { loadBalancer: {} }
   })
 })
 
-describe("what would be used is looked at", () => {
-  const service = (spec: string) => `apiVersion: v1\nkind: Service\nmetadata: { name: db }\nspec: ${spec}`
-  const slice = (rest: string) =>
-    `apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: { name: db }\n${rest}`
+const service = (spec: string) => `apiVersion: v1\nkind: Service\nmetadata: { name: db }\nspec: ${spec}`
 
+const slice = (rest: string) => `apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: { name: db }\n${rest}`
+
+describe("what would be used is looked at", () => {
   test.each([
     [
       service("{ ports: [{ name: a }] }"),
@@ -86,9 +86,9 @@ describe("what would be used is looked at", () => {
   })
 })
 
-describe("a Secret", () => {
-  const secret = (rest: string) => `apiVersion: v1\nkind: Secret\nmetadata: { name: db }\n${rest}`
+const secret = (rest: string) => `apiVersion: v1\nkind: Secret\nmetadata: { name: db }\n${rest}`
 
+describe("a Secret", () => {
   test("data is base64, also over several lines", () => {
     expect(
       problemsOf(

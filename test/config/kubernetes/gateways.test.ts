@@ -171,6 +171,12 @@ describe("listeners: hostnames", () => {
   })
 })
 
+const manyListeners = (count: number) =>
+  Array.from({ length: count }, (_, i) => `- { name: a${i}, port: ${i + 1}, protocol: TCP }`).join("\n")
+
+const bareGateway = (body: string) =>
+  `apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: { name: a }\n${body}`
+
 describe("listeners: names, ports and fields", () => {
   test.each([
     ["bad>name", 'found "bad>name"'],
@@ -236,10 +242,8 @@ describe("listeners: names, ports and fields", () => {
   })
 
   test("there are 1 to 64", () => {
-    const many = (count: number) =>
-      Array.from({ length: count }, (_, i) => `- { name: a${i}, port: ${i + 1}, protocol: TCP }`).join("\n")
-    expect(problemsOf(gateway(many(64)))).toEqual([])
-    expect(problemsOf(gateway(many(65)))).toEqual([
+    expect(problemsOf(gateway(manyListeners(64)))).toEqual([])
+    expect(problemsOf(gateway(manyListeners(65)))).toEqual([
       "6:3 spec.listeners: expected a list of 1 to 64 listeners, found 65",
     ])
     expect(problemsOf(gateway("[]"))).toEqual([
@@ -272,26 +276,24 @@ describe("listeners: names, ports and fields", () => {
   })
 
   test("what is missing is told at what it is missing from", () => {
-    const bare = (body: string) =>
-      `apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: { name: a }\n${body}`
-    expect(problemsOf(bare(""))).toEqual(["1:1 spec is missing: expected an object"])
-    expect(problemsOf(bare("spec: {}"))).toEqual([
+    expect(problemsOf(bareGateway(""))).toEqual(["1:1 spec is missing: expected an object"])
+    expect(problemsOf(bareGateway("spec: {}"))).toEqual([
       '4:1 spec: gatewayClassName is missing: expected the name of an object: lower-case letters, digits, "-" and "."',
       "4:1 spec: listeners is missing: expected a list of 1 to 64 listeners",
     ])
-    expect(problemsOf(bare("spec: { gatewayClassName: a, listeners: [{}] }"))).toHaveLength(3)
-    expect(problemsOf(bare("specs: {}"))).toEqual([
+    expect(problemsOf(bareGateway("spec: { gatewayClassName: a, listeners: [{}] }"))).toHaveLength(3)
+    expect(problemsOf(bareGateway("specs: {}"))).toEqual([
       "1:1 spec is missing: expected an object",
       '4:1 there is no option "specs"; did you mean "spec"?',
     ])
-    expect(problemsOf(bare("spec: [a]"))).toEqual(["4:1 spec: expected an object, found a list"])
+    expect(problemsOf(bareGateway("spec: [a]"))).toEqual(["4:1 spec: expected an object, found a list"])
   })
 })
 
-describe("allowedRoutes and allowedListeners", () => {
-  const allowing = (text: string) =>
-    gateway(`- name: a\n  port: 1\n  protocol: TCP\n  allowedRoutes:\n${indented(text, 4)}`)
+const allowing = (text: string) =>
+  gateway(`- name: a\n  port: 1\n  protocol: TCP\n  allowedRoutes:\n${indented(text, 4)}`)
 
+describe("allowedRoutes and allowedListeners", () => {
   test.each([
     ["namespaces: { from: All }"],
     ["namespaces: { from: Selector, selector: { matchLabels: { a: b } } }"],
@@ -349,6 +351,9 @@ describe("allowedRoutes and allowedListeners", () => {
     expect(problemsOf(gateway("- { name: a, port: 1, protocol: TCP }", spec))).toEqual([])
   })
 })
+
+const manyAddresses = (count: number) =>
+  addresses(...Array.from({ length: count }, (_, i) => `{ value: 127.0.0.${i} }`))
 
 describe("addresses", () => {
   test("addresses, names, and types of somebody are taken; an empty one asks for any", () => {
@@ -412,21 +417,25 @@ describe("addresses", () => {
   })
 
   test("there are at most 16", () => {
-    const many = (count: number) => addresses(...Array.from({ length: count }, (_, i) => `{ value: 127.0.0.${i} }`))
-    expect(problemsOf(many(16))).toEqual([])
-    expect(problemsOf(many(17))).toHaveLength(1)
+    expect(problemsOf(manyAddresses(16))).toEqual([])
+    expect(problemsOf(manyAddresses(17))).toHaveLength(1)
   })
 })
 
+const ca = '{ group: "", kind: ConfigMap, name: ca }'
+
+const frontendOf = (ports: string) =>
+  `tls: { frontend: { default: { validation: { caCertificateRefs: [${ca}], mode: AllowInsecureFallback } }, perPort: ${ports} }, backend: { clientCertificateRef: { name: c } } }`
+
+const optionProblems = (text: string) =>
+  problemsOf(gateway(`- name: a\n  port: 1\n  protocol: TLS\n  tls:\n    mode: Passthrough\n    options: ${text}`))
+
 describe("tls of a Gateway, and the rest", () => {
   const one = "- { name: a, port: 1, protocol: TCP }"
-  const ca = '{ group: "", kind: ConfigMap, name: ca }'
 
   test("clients' certificates by port", () => {
-    const spec = (ports: string) =>
-      `tls: { frontend: { default: { validation: { caCertificateRefs: [${ca}], mode: AllowInsecureFallback } }, perPort: ${ports} }, backend: { clientCertificateRef: { name: c } } }`
-    expect(problemsOf(gateway(one, spec("[{ port: 1, tls: {} }, { port: 2, tls: {} }]")))).toEqual([])
-    const [same = ""] = problemsOf(gateway(one, spec("[{ port: 1, tls: {} }, { port: 1, tls: {} }]")))
+    expect(problemsOf(gateway(one, frontendOf("[{ port: 1, tls: {} }, { port: 2, tls: {} }]")))).toEqual([])
+    const [same = ""] = problemsOf(gateway(one, frontendOf("[{ port: 1, tls: {} }, { port: 1, tls: {} }]")))
     expect(same).toEndWith("spec.tls.frontend.perPort[1].port: 1 is that of perPort[0] already")
   })
 
@@ -457,16 +466,14 @@ describe("tls of a Gateway, and the rest", () => {
   })
 
   test("options have a domain, and texts", () => {
-    const options = (text: string) =>
-      problemsOf(gateway(`- name: a\n  port: 1\n  protocol: TLS\n  tls:\n    mode: Passthrough\n    options: ${text}`))
-    expect(options("{ tidegate.dev/alpn: h2 }")).toEqual([])
-    expect(options("{ alpn: h2 }")).toEqual([
+    expect(optionProblems("{ tidegate.dev/alpn: h2 }")).toEqual([])
+    expect(optionProblems("{ alpn: h2 }")).toEqual([
       '12:26 spec.listeners[0].tls.options.alpn: "alpn" is no key: expected one with a domain, like "example.com/name"',
     ])
-    expect(options("{ tidegate.dev/min-version: 1.2 }")).toEqual([
+    expect(optionProblems("{ tidegate.dev/min-version: 1.2 }")).toEqual([
       '12:46 spec.listeners[0].tls.options["tidegate.dev/min-version"]: expected a text of at most 4,096 characters, found 1.2 (without quotes this is a number: write it in quotes)',
     ])
-    expect(options(`{ ${Array.from({ length: 17 }, (_, i) => `a.b/c${i}: d`).join(", ")} }`)).toEqual([
+    expect(optionProblems(`{ ${Array.from({ length: 17 }, (_, i) => `a.b/c${i}: d`).join(", ")} }`)).toEqual([
       "12:9 spec.listeners[0].tls.options: 17 options; at most 16",
     ])
   })

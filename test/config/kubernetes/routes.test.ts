@@ -21,9 +21,11 @@ function messages(text: string): readonly string[] {
   return problemsOf(text).map((problem) => problem.replace(/^\d+:\d+ /, ""))
 }
 
-describe("parentRefs", () => {
-  const parents = (...refs: string[]) => tcp(`parentRefs:\n${refs.map((ref) => `- ${ref}`).join("\n")}\n${rules}`)
+const parents = (...refs: string[]) => tcp(`parentRefs:\n${refs.map((ref) => `- ${ref}`).join("\n")}\n${rules}`)
 
+const manyParents = (count: number) => parents(...Array.from({ length: count }, (_, i) => `{ name: a${i} }`))
+
+describe("parentRefs", () => {
   test.each([
     [["{ name: a }", "{ name: b }"]],
     [["{ name: a }", "{ name: a, namespace: other }"]],
@@ -80,9 +82,8 @@ describe("parentRefs", () => {
   })
 
   test("there are at most 32", () => {
-    const many = (count: number) => parents(...Array.from({ length: count }, (_, i) => `{ name: a${i} }`))
-    expect(problemsOf(many(32))).toEqual([])
-    expect(messages(many(33))).toEqual(["spec.parentRefs: expected a list of at most 32 parentRefs, found 33"])
+    expect(problemsOf(manyParents(32))).toEqual([])
+    expect(messages(manyParents(33))).toEqual(["spec.parentRefs: expected a list of at most 32 parentRefs, found 33"])
   })
 
   test("those of routes that are not served are read, and nothing else is", () => {
@@ -97,9 +98,11 @@ describe("parentRefs", () => {
   })
 })
 
-describe("rules and backendRefs", () => {
-  const backends = (...refs: string[]) => tcp(`rules:\n- backendRefs:\n${refs.map((ref) => `  - ${ref}`).join("\n")}`)
+const backends = (...refs: string[]) => tcp(`rules:\n- backendRefs:\n${refs.map((ref) => `  - ${ref}`).join("\n")}`)
 
+const manyBackends = (count: number) => backends(...Array(count).fill("{ name: db, port: 1 }"))
+
+describe("rules and backendRefs", () => {
   test.each([
     "{ name: db, port: 5432 }",
     "{ name: db, port: 5432, weight: 0 }",
@@ -137,9 +140,10 @@ describe("rules and backendRefs", () => {
   })
 
   test("how many there are", () => {
-    const many = (count: number) => backends(...Array(count).fill("{ name: db, port: 1 }"))
-    expect(problemsOf(many(16))).toEqual([])
-    expect(messages(many(17))).toEqual(["spec.rules[0].backendRefs: expected a list of 1 to 16 backendRefs, found 17"])
+    expect(problemsOf(manyBackends(16))).toEqual([])
+    expect(messages(manyBackends(17))).toEqual([
+      "spec.rules[0].backendRefs: expected a list of 1 to 16 backendRefs, found 17",
+    ])
     expect(messages(tcp("rules: [{ backendRefs: [] }]"))).toEqual([
       "spec.rules[0].backendRefs: expected a list of 1 to 16 backendRefs, found an empty list",
     ])
@@ -168,6 +172,9 @@ describe("rules and backendRefs", () => {
     })
   })
 })
+
+const manyHostnames = (count: number) =>
+  tls(`hostnames: [${Array.from({ length: count }, (_, i) => `h${i}`).join(", ")}]\n${rules}`)
 
 describe("hostnames of a TLSRoute", () => {
   test.each(["[a.example.com]", '["*.example.com", b.example.com]', "\n  - a.example.com"])("%s", (hostnames) => {
@@ -210,15 +217,16 @@ describe("hostnames of a TLSRoute", () => {
   })
 
   test("there are at most 1,024", () => {
-    const many = (count: number) =>
-      tls(`hostnames: [${Array.from({ length: count }, (_, i) => `h${i}`).join(", ")}]\n${rules}`)
-    expect(problemsOf(many(1024))).toEqual([])
-    expect(problemsOf(many(1025))).toHaveLength(1)
+    expect(problemsOf(manyHostnames(1024))).toEqual([])
+    expect(problemsOf(manyHostnames(1025))).toHaveLength(1)
   })
 })
 
+const grant = (spec: string) => route("ReferenceGrant", "v1", spec)
+
+const linesOf = (all: readonly string[]) => all.map((one) => one.replace(/^(\d+):\d+ /, "$1 "))
+
 describe("ReferenceGrant", () => {
-  const grant = (spec: string) => route("ReferenceGrant", "v1", spec)
   const from = "from: [{ group: gateway.networking.k8s.io, kind: TCPRoute, namespace: apps }]"
   const to = 'to: [{ group: "", kind: Service }]'
 
@@ -255,9 +263,8 @@ describe("ReferenceGrant", () => {
       ['6:44 spec.to[0]: there is no option "namespace"; did you mean "name"?'],
     ],
   ])("%s is refused", (spec, problems) => {
-    const places = (all: readonly string[]) => all.map((one) => one.replace(/^(\d+):\d+ /, "$1 "))
     const found = problemsOf(grant(spec)).map((one) => one.replace(/; (known|did).*$/, ""))
-    expect(places(found)).toEqual(places(problems.map((one) => one.replace(/; (known|did).*$/, ""))))
+    expect(linesOf(found)).toEqual(linesOf(problems.map((one) => one.replace(/; (known|did).*$/, ""))))
   })
 
   test("a spec is needed", () => {
