@@ -19,6 +19,7 @@ import { gateway, snapshotOf } from "../test/helper/data-path.ts"
 import { limits } from "./micro-limits.ts"
 import { lookUps } from "./micro-lists.ts"
 import { PICKS } from "./micro-pick.ts"
+import { policies } from "./micro-policies.ts"
 import { freePort } from "./process.ts"
 import { ranges } from "./ranges.ts"
 
@@ -119,6 +120,7 @@ const PIECES: Readonly<Record<string, () => unknown>> = {
   ...limits(),
   ...lookUps(),
   ...PICKS,
+  ...policies(() => new ConnectionView(standing)),
 }
 
 let sink: unknown
