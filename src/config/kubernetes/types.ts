@@ -58,8 +58,8 @@ export interface ListenerTls {
 export interface GatewayListener {
   readonly name: string
   readonly hostname?: string
-  /** 0 in a ListenerSet only: any free one. */
   readonly port: number
+  /** HTTP, HTTPS, TLS, TCP and UDP in upper case, whatever is written. */
   readonly protocol: string
   readonly tls?: ListenerTls
   readonly allowedRoutes?: {
