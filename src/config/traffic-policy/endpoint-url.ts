@@ -257,5 +257,6 @@ function listening(
 
 /** As `forward-internal` and `endpoint.url` have it. */
 export function textOf(protocol: Protocol, host: string, port: number): string {
-  return `${protocol}://${protocol === "tls" && port === TLS_PORT ? host : formatHostPort(host, port)}`
+  const isPlain = protocol === "tls" && port === TLS_PORT && isHostName(host.replace(/^\*\./, ""))
+  return `${protocol}://${isPlain ? host : formatHostPort(host, port)}`
 }

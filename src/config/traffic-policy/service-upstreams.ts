@@ -1,6 +1,6 @@
 // Upstreams that are written as a Service's name: those of the folder lead to its endpoints, as routes do.
 import type { Surroundings } from "../manifests/document.ts"
-import { EndpointIndex, isTcp, type Endpoints, type Service } from "../kubernetes/endpoints.ts"
+import { EndpointIndex, endpointsOf, isTcp, type Endpoints, type Service } from "../kubernetes/endpoints.ts"
 import type { Objects } from "../kubernetes/objects.ts"
 import type { NotFound } from "./references.ts"
 import type { Upstream } from "./upstream.ts"
@@ -54,6 +54,7 @@ export class ServiceUpstreams {
       return { problem: `Service ${namespace}/${name} has no TCP port ${number}; ${shown}`, hint: undefined }
     }
     this.index ??= new EndpointIndex(this.objects, this.surroundings)
-    return { name: full, host, endpoints: this.index.of(service, port, `Service ${full}`) }
+    const sources = this.index.sources(service, `${namespace}/${name}`)
+    return { name: full, host, endpoints: endpointsOf(service, port, sources, `Service ${full}`) }
   }
 }

@@ -20,6 +20,7 @@ const POOL_NAME = /^[a-z][a-z0-9-]*$/
 export function readUpstream(written: unknown): UpstreamRead {
   if (typeof written !== "number" && typeof written !== "string") return bad(`${EXPECTED}, found ${describe(written)}`)
   const text = String(written).trim()
+  if (text === "") return bad(`${EXPECTED}, found an empty text`)
   const pool = POOL.exec(text)
   if (pool !== null)
     return POOL_NAME.test(pool[1]!)

@@ -1,6 +1,6 @@
 // Connections at endpoints: the endpoint's own policy, then its upstream; from there to internal endpoints and on.
 import type { Connection, Summary } from "../../policy/connection.ts"
-import { next, type Answer } from "../../policy/decision.ts"
+import { continuationOf, continued, next, type Answer } from "../../policy/decision.ts"
 import type { Modules } from "../contents.ts"
 import type { Diagnostic } from "../diagnostic.ts"
 import type { EndpointFacts } from "./cel/index.ts"
@@ -117,26 +117,26 @@ export function visitGroup(
   through: readonly string[],
 ): Answer | Promise<Answer> {
   const endpoint = group.pick()
-  const { facts, policy, route = next, termination } = endpoint
+  const { facts, owner, policy, route = next, termination } = endpoint
+  // What TLS has to end for is not the policy's to answer: it passes, and what follows is seen to here.
+  const fallThrough = termination === undefined ? route : next
   const answer =
     policy === undefined
-      ? route
-      : runtime.ask({ owner: endpoint.owner, policy }, new EndpointVisit(runtime, connection, facts, route, through))
+      ? fallThrough
+      : runtime.ask({ owner, policy }, new EndpointVisit(runtime, connection, facts, fallThrough, through))
   if (termination === undefined) return answer
   return answer instanceof Promise
     ? answer.then((settled) => terminated(endpoint, connection, settled))
     : terminated(endpoint, connection, answer)
 }
 
-/** Where the policy has left a connection to the upstream, its TLS ends first. */
-function terminated(
-  { route, termination }: Endpoint,
-  connection: Connection,
-  answer: Answer,
-): Answer | Promise<Answer> {
-  // The route is nobody else's: what a policy decides is another object.
-  if (answer !== route) return answer
-  return connection.terminate(termination).then(() => answer)
+/** Where the policy leaves a connection to the upstream, now or once it was not reached elsewhere, its TLS ends first. */
+function terminated(endpoint: Endpoint, connection: Connection, answer: Answer): Answer | Promise<Answer> {
+  const { route = next, termination } = endpoint
+  const ended = () => connection.terminate(termination).then(() => route)
+  if (answer.action === "next") return ended()
+  if (answer.action !== "route" || continuationOf(answer) === undefined) return answer
+  return continued(answer, ended)
 }
 
 /** Asks a policy that is nobody's endpoint; without a decision the next policy is asked. */
