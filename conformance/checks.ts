@@ -57,6 +57,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
   routes: "*Route",
   policies: "*Policy",
   backendTLSPolicies: "BackendTLSPolicy",
+  backendTLSPolicy: "BackendTLSPolicy",
   gateways: "Gateway",
   gatewayClasses: "GatewayClass",
   listeners: "Gateway",

@@ -4,7 +4,7 @@ import { CONTROLLER } from "../src/config/kubernetes/tidegate-policy.ts"
 import type { Addresses } from "./addresses.ts"
 import { certificateObjects, type Certificate } from "./certificates.ts"
 import { podName, startPod, type Pod } from "./echo.ts"
-import { list, record, type Manifested, type Manifests } from "./manifest.ts"
+import { list, record, type Described, type Manifested, type Manifests } from "./manifest.ts"
 import { certificateOf, podsOfDeployments } from "./deployments.ts"
 import type { BackendWish, Supplies } from "./supplies.ts"
 
@@ -102,7 +102,7 @@ function surroundings(written: readonly Manifested[]): unknown[] {
 }
 
 /** The listed backends, where they are at home and wherever a manifest refers to them, unless it brings its own. */
-function wishedServices(backends: readonly BackendWish[], written: readonly Manifested[]): readonly Manifested[] {
+function wishedServices(backends: readonly BackendWish[], written: readonly Manifested[]): readonly Described[] {
   return backends.flatMap((backend) => {
     const referred = written.flatMap(({ namespace, value }) =>
       list(record(value["spec"])["rules"])
@@ -121,7 +121,7 @@ function isService({ kind, name, namespace }: Manifested, wanted: string, where:
   return kind === "Service" && name === wanted && namespace === where
 }
 
-function wishedService({ name, ports }: BackendWish, namespace: string, written: readonly Manifested[]): Manifested {
+function wishedService({ name, ports }: BackendWish, namespace: string, written: readonly Manifested[]): Described {
   const portName = portNames(name, written)
   const value = {
     apiVersion: "v1",
@@ -132,7 +132,7 @@ function wishedService({ name, ports }: BackendWish, namespace: string, written:
       ports: [...ports].map(([port, targetPort]) => ({ name: portName(port), protocol: "TCP", port, targetPort })),
     },
   }
-  return { kind: "Service", name, namespace, value } as unknown as Manifested
+  return { kind: "Service", name, namespace, value }
 }
 
 /** A policy that names a port of the Service decides what its TLS port is called. */
@@ -144,7 +144,7 @@ function portNames(service: string, written: readonly Manifested[]): (port: numb
   return (port) => (String(port).endsWith("443") ? String(told?.["sectionName"] ?? `tls-${port}`) : `tcp-${port}`)
 }
 
-function serviceOf({ name, namespace, value }: Manifested): Service {
+function serviceOf({ name, namespace, value }: Described): Service {
   const spec = record(value["spec"])
   return { name, namespace, selector: record(spec["selector"]), ports: list(spec["ports"]) }
 }

@@ -1,12 +1,12 @@
 // `bun run conformance [folder]`: replays manifests against the real gateway and compares what its expectations file says
-// with what happens. See docs/kubernetes.md.
+// with what happens.
 import { readdirSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { Addresses } from "./addresses.ts"
 import { makeCertificates } from "./certificates.ts"
 import { checkSample, filesOf, samples } from "./corpus.ts"
 import { readExpectations, Unreadable, type Expectations } from "./expectations.ts"
-import { replay, type Outcome, type Run } from "./replay.ts"
+import { replay, wantsAllAddresses, type Outcome, type Run } from "./replay.ts"
 import { report, summary } from "./report.ts"
 
 const USAGE = `Usage: bun run conformance [folder]
@@ -66,8 +66,8 @@ async function runAll(folder: string, expectations: Expectations, signal: AbortS
   const certificates = await makeCertificates(expectations.certificates)
   const run: Run = { folder, expectations, certificates, addresses: new Addresses(seed()), signal, features: undefined }
   const jobs = [
-    ...expectations.tests.map((test) => () => replay(test, run)),
-    ...samples(folder).map((sample) => () => checkSample(folder, sample, signal)),
+    ...expectations.tests.map((test) => ({ alone: wantsAllAddresses(test, run), do: () => replay(test, run) })),
+    ...samples(folder).map((sample) => ({ alone: false, do: () => checkSample(folder, sample, signal) })),
   ]
   const outcomes = await inTurns(jobs, AT_ONCE)
   const { faults } = expectations
@@ -79,16 +79,23 @@ function seed(): number {
   return Math.floor(Math.random() * 2 ** 31)
 }
 
+interface Job<Result> {
+  /** Not beside any other. */
+  readonly alone: boolean
+  do(): Promise<Result>
+}
+
 /** Their results in order, a few at a time. Rejects when all have ended, so that nothing is left behind. */
-async function inTurns<Result>(jobs: readonly (() => Promise<Result>)[], atOnce: number): Promise<Result[]> {
-  const results: Result[] = []
-  let next = 0
+async function inTurns<Result>(jobs: readonly Job<Result>[], atOnce: number): Promise<readonly Result[]> {
+  const results = new Map<Job<Result>, Result>()
+  const together = jobs.filter(({ alone }) => !alone)
   const worker = async () => {
-    for (let i = next++; i < jobs.length; i = next++) results[i] = await jobs[i]!()
+    for (let job = together.shift(); job !== undefined; job = together.shift()) results.set(job, await job.do())
   }
   const ended = await Promise.allSettled(Array.from({ length: atOnce }, worker))
   for (const end of ended) if (end.status === "rejected") throw end.reason
-  return results
+  for (const job of jobs) if (job.alone) results.set(job, await job.do())
+  return jobs.map((job) => results.get(job)!)
 }
 
 /** Manifests that nobody would look at. */

@@ -13,11 +13,15 @@ export interface Listener {
 }
 
 /** An object, as far as a replay looks at it. */
-export interface Manifested {
+export interface Described {
   readonly kind: string
   readonly name: string
   readonly namespace: string
   readonly value: Readonly<Record<string, unknown>>
+}
+
+/** An object of a manifest. */
+export interface Manifested extends Described {
   /** In the text, for edits. */
   readonly document: Document
 }

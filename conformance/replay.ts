@@ -7,7 +7,7 @@ import type { Check, DistributionCheck, ObjectCheck, ProbeCheck } from "./checks
 import { CLASS, makeCluster } from "./cluster.ts"
 import { Unreadable, type Expectations, type Test } from "./expectations.ts"
 import { GatewayEnded, startGateway, type Gateway } from "./gateway.ts"
-import { Manifests } from "./manifest.ts"
+import { list, Manifests, record } from "./manifest.ts"
 import { giveAddresses, type Given } from "./places.ts"
 import { distributionFault, probeFault, probeTitle, type Scene } from "./probes.ts"
 import { NothingToRemove, remove } from "./removal.ts"
@@ -44,6 +44,19 @@ const LOOK_EVERY = 50
 
 /** The test cannot be made here. */
 class Skipped extends Error {}
+
+/** Whether a Gateway of it wants to listen on every address: nobody else can have its ports meanwhile. */
+export function wantsAllAddresses({ files, namespace }: Test, { folder }: Run): boolean {
+  try {
+    const gateways = Manifests.read(folder, files, CLASS, namespace).ofKind("Gateway")
+    const addresses = gateways.flatMap(({ value }) => list(record(value["spec"])["addresses"]))
+    return addresses.some(({ value }) => value === undefined || value === "")
+  } catch (error) {
+    // What cannot be read is told by the test.
+    if (error instanceof Unreadable) return false
+    throw error
+  }
+}
 
 /** Replays a test. Rejects only when the whole run is over. */
 export async function replay(test: Test, run: Run): Promise<Outcome> {
