@@ -3,7 +3,7 @@
 
 /** What a key is called whose value nobody is to see. */
 const SECRET_KEYS =
-  /^(\s*(?:- )?["']?[\w.-]*(?:private[_-]?key|authtoken|api[_-]?key|password|passwd|secret[_-]?(?:key|value)|token)["']?\s*:\s*)(?!$)(.*)$/i
+  /^(\s*(?:- )?["']?[\w./-]*(?:private[_-]?key|authtoken|api[_-]?key|password|passwd|secret[_-]?(?:key|value)|token|last-applied-configuration)["']?\s*:\s*)(?!$)(.*)$/i
 /** The same within `{}`: up to where the value ends, or the line. */
 const SECRET_IN_FLOW =
   /([{,]\s*["']?[\w.-]*(?:private[_-]?key|authtoken|api[_-]?key|password|passwd|secret[_-]?(?:key|value)|token)["']?\s*:\s*)("(?:[^"\\]|\\.)*"|'[^']*'|[^,}\]\s][^,}\]]*)/gi

@@ -27,6 +27,10 @@ test.each([
   ["a token in quotes between braces", 'agent: {web_addr: localhost, "authtoken": "QUJDREVG,}QUJDREVG"}\n'],
   ["a token in JSON on one line", '{"version":3,"agent":{"authtoken":"QUJDREVG"}}'],
   ["a password in JSON", '{\n  "redis_password": "QUJDREVG"\n}'],
+  [
+    "what kubectl keeps of a Secret",
+    'kind: Secret\nmetadata:\n  annotations:\n    kubectl.kubernetes.io/last-applied-configuration: |\n      {"data":{"a":"QUJDREVG"}}\n',
+  ],
   ["a block behind the name of a secret", "password: |\n  QUJDREVG\nnext: 1\n"],
 ])("%s is not shown, and everything stays where it is", (_, text) => {
   const shown = masked(text)

@@ -23,7 +23,14 @@ export function withListeners(
 
 function printed(object: ObjectState, isUp: (identity: string) => boolean | undefined): PrintedObject {
   const { apiVersion, generation, kind, name, namespace, serves, written } = object
-  const metadata = { ...loose(written["metadata"]), name, ...(namespace === "" ? {} : { namespace }), generation }
+  const { managedFields: _____, ...kept } = loose(written["metadata"])
+  const metadata = {
+    ...kept,
+    ...withoutCopy(kept["annotations"]),
+    name,
+    ...(namespace === "" ? {} : { namespace }),
+    generation,
+  }
   const { apiVersion: _, kind: __, metadata: ___, status: ____, ...body } = written
   const down = new Map(
     [...(serves ?? [])].flatMap(([listener, identities]) => {
@@ -33,6 +40,14 @@ function printed(object: ObjectState, isUp: (identity: string) => boolean | unde
   )
   const status = down.size === 0 ? object.status : withoutThem(loose(object.status), down)
   return { apiVersion, kind, metadata, ...body, ...(status === undefined ? {} : { status }) }
+}
+
+/** What kubectl notes of an object is all of it once more. */
+const COPY = "kubectl.kubernetes.io/last-applied-configuration"
+
+function withoutCopy(annotations: unknown): Readonly<Record<string, unknown>> {
+  const { [COPY]: copy, ...rest } = loose(annotations)
+  return copy === undefined ? {} : { annotations: rest }
 }
 
 /** A listener that is down is not programmed, and neither is a Gateway all of whose listeners are. */
