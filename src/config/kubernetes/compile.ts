@@ -11,18 +11,7 @@ import { Objects } from "./objects.ts"
 import { mergeParts } from "./parts.ts"
 import { Policies, type AncestorStatus, type TidegatePolicy } from "./policies.ts"
 import { attachRoutes } from "./routes.ts"
-import type { AnyObject, Kind } from "./types.ts"
-
-/** What has no status of ours, and is shown all the same. */
-const WITHOUT_STATUS: readonly Kind[] = [
-  "Namespace",
-  "ReferenceGrant",
-  "Service",
-  "EndpointSlice",
-  "Endpoints",
-  "ConfigMap",
-  "Secret",
-]
+import type { AnyObject } from "./types.ts"
 
 export function compileKubernetes(all: readonly AnyObject[], surroundings: Surroundings): Compiled {
   const objects = new Objects(all)
@@ -35,6 +24,7 @@ export function compileKubernetes(all: readonly AnyObject[], surroundings: Surro
   return { parts: mergeParts(own, routes.parts), objects: [...states, ...routes.objects] }
 }
 
+/** Of what has a status: Services and Secrets have none that is ours. */
 function statesOf(
   objects: Objects,
   { gateways, orphans }: Gateways,
@@ -49,6 +39,5 @@ function statesOf(
     ]),
     ...orphans.map((set) => listenerSetState(surroundings, set, undefined)),
     ...[...policies].map(([policy, ancestors]) => stateOf(surroundings, policy, { ancestors })),
-    ...WITHOUT_STATUS.flatMap((kind) => objects.all(kind)).map((object) => stateOf(surroundings, object, undefined)),
   ]
 }
