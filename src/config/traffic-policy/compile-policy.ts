@@ -13,7 +13,7 @@ export function compilePolicy(policy: TrafficPolicy, context: PolicyContext): Re
   const problems: Diagnostic[] = []
   const limits: MadeLimit[] = []
   const read = resultsRead(policy)
-  let watches = policy.forwards.length > 0
+  let watches = false
   const rules = policy.rules.map(({ actions, expressions }, i): RunnableRule => {
     const steps = actions.map(({ action }, j) => {
       const making: Making = {

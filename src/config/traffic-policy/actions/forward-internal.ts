@@ -8,6 +8,7 @@ import { textOf, type Template } from "../cel/index.ts"
 import type { Fields } from "../fields.ts"
 import { TrafficPolicyFailed, type Run } from "../run.ts"
 import { ForwardFailure, type Forwarded } from "../visit.ts"
+import { upstreamFailed } from "./breaker.ts"
 
 /** 2 KiB: a host name has 253 characters; the rest is `${}`. */
 const LONGEST = 2048
@@ -56,7 +57,10 @@ function stepOf(
     if (answer === next || answer.action === "next")
       return failed(run, url, new ForwardFailure("ERR_NGROK_3200", `${url} has decided nothing`))
     if (!goesOn || answer.action !== "route") return answer
-    return continued(answer, (failure) => failed(run, url, unreached(url, failure)))
+    return continued(answer, (failure) => {
+      upstreamFailed(run.visit.connection.id)
+      return failed(run, url, unreached(url, failure))
+    })
   }
   return (run) => {
     const url = constant ?? urlOf(textOf(run.value(template, place)), place)

@@ -6,6 +6,7 @@ import { textOf, type Template } from "../cel/index.ts"
 import type { Fields } from "../fields.ts"
 import { TrafficPolicyFailed, type Run } from "../run.ts"
 import { readMap } from "../nested.ts"
+import { upstreamFailed } from "./breaker.ts"
 
 /** 2 KiB: a path or a host name, and `${}`. */
 const LONGEST = 2048
@@ -72,6 +73,7 @@ function stepOf(
     const found = find(run)
     const url = found.pool ?? found.targets[0]!.url
     return continued(found, ({ code, message }): Answer | Promise<Answer> => {
+      upstreamFailed(run.visit.connection.id)
       if (isRead) run.facts.setResult("forward", { url, error: { code, message } })
       return making.rest(run)
     })
