@@ -347,7 +347,8 @@ class Preparation {
     const of = isMethod ? this.visit(target, false) : undefined
     const isLookup = full === "@in"
     const given = args.map((arg, i) => this.visit(arg, isLookup && i === 1))
-    const span = this.spans.of(expr, [...given, ...(of === undefined ? [] : [of])])
+    const before = of ?? (target === undefined ? undefined : this.spans.of(target))
+    const span = this.spans.of(expr, [...given, ...(before === undefined ? [] : [before])])
     const kinds = given.map(({ type }) => type)
     const fits = isLookup && kinds[1]?.name === "dual" ? [IN_FIELDS] : fitting(full, of?.type, kinds)
     const wrong = fits.length === 0 ? wrongCall(full, group, of, given) : this.comparison(full, given)
