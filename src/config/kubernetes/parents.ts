@@ -30,7 +30,7 @@ export interface Parent {
   readonly refusal: Said | undefined
 }
 
-/** A parent that does not exist. Others are somebody else's, and nothing is said of them. */
+/** A parent that does not exist, or serves nothing. Others are somebody else's, and nothing is said of them. */
 export interface Orphan {
   readonly index: number
   readonly message: string
@@ -64,6 +64,7 @@ export class Parents {
       }
       const listeners = this.byOwner.get(owner)
       if (listeners !== undefined) parents.push(parentOf(route, ref, index, owner, listeners))
+      else orphans.push({ index, message: `${titleOf(owner)} is part of no Gateway, so nothing attaches to it` })
     }
     return { parents, orphans }
   }

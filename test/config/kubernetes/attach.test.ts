@@ -72,13 +72,21 @@ describe("a parent", () => {
     expect(traffic.attached("edge", "tcp")).toBe(1)
   })
 
-  test("that is somebody else's gets no status; one that is not there is a warning", () => {
-    const foreign = gateway("theirs", [TCP]).replace("gatewayClassName: tidegate", "gatewayClassName: envoy")
-    const envoy = CLASS.replace("name: tidegate", "name: envoy").replace("tidegate.dev/", "envoyproxy.io/")
-    const refs = "parentRefs: [{ name: theirs }, { group: '', kind: Service, name: db }, { name: missing }]"
-    const traffic = new Traffic(envoy + foreign + DB + route("TCPRoute", "db", `${refs}\n${to("db")}`))
+  test("that is no Gateway gets no status; one that is not there, or not attached itself, is a warning", () => {
+    const set = `apiVersion: gateway.networking.k8s.io/v1
+kind: ListenerSet
+metadata: { name: lost }
+spec: { parentRef: { name: missing }, listeners: [{ name: extra, port: 9100, protocol: TCP }] }
+---
+`
+    const refs =
+      "parentRefs: [{ group: '', kind: Service, name: db }, { name: missing }, { kind: ListenerSet, name: lost }]"
+    const traffic = new Traffic(gateway("edge", [TCP]) + set + DB + route("TCPRoute", "db", `${refs}\n${to("db")}`))
     expect(traffic.parents("TCPRoute", "db")).toEqual([])
-    expect(traffic.warnings()).toEqual(["spec.parentRefs[2]: there is no Gateway default/missing"])
+    expect(traffic.warnings().filter((warning) => warning.includes("parentRefs"))).toEqual([
+      "spec.parentRefs[1]: there is no Gateway default/missing",
+      "spec.parentRefs[2]: ListenerSet default/lost is part of no Gateway, so nothing attaches to it",
+    ])
   })
 
   test("may be a ListenerSet", async () => {
