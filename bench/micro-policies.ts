@@ -32,6 +32,16 @@ const ENDPOINT: Visit["endpoint"] = {
   protocol: "tcp",
 }
 
+const forward = () => new ForwardFailure("ERR_NGROK_3200", "none here")
+
+const visit = (connection: Connection): Visit => ({
+  connection,
+  endpoint: ENDPOINT,
+  depth: 0,
+  fallThrough: next,
+  forward,
+})
+
 /** @param view a new one each time: what is computed once per connection is a part of it */
 export function policies(view: () => Connection): Readonly<Record<string, () => unknown>> {
   const [document] = readYaml("/policy.yaml", POLICY).documents
@@ -57,7 +67,6 @@ export function policies(view: () => Connection): Readonly<Record<string, () => 
   })
   const policy = made.value
   if (policy === undefined) throw new Error(made.problems.map(({ message }) => message).join("\n"))
-  const forward = () => new ForwardFailure("ERR_NGROK_3200", "none here")
   const known = cidrs("10.0.0.0/8", "192.168.0.0/16", "127.0.0.0/8")
   const inTypeScript = (connection: Connection) => {
     const { client, server } = connection
@@ -66,13 +75,6 @@ export function policies(view: () => Connection): Readonly<Record<string, () => 
     if (server.port === 9000 && client.address!.startsWith("127.")) return route("tcp://127.0.0.1:5432")
     return next
   }
-  const visit = (connection: Connection): Visit => ({
-    connection,
-    endpoint: ENDPOINT,
-    depth: 0,
-    fallThrough: next,
-    forward,
-  })
   const decided = [policy.connect(visit(view())), inTypeScript(view())]
   if (decided.some((one) => one instanceof Promise || one.action !== "route"))
     throw new Error("they do not decide alike")

@@ -84,10 +84,23 @@ export function readYaml(path: string, text: string, shown = text): YamlText {
 }
 
 function syntaxFaults({ directives, errors, warnings }: Parsed, text: string): Fault[] {
-  const faults = [...errors, ...warnings].map(({ message, pos }) => ({ offset: pos[0], message }))
+  const faults = [...errors, ...warnings].map(({ message, pos }) => ({
+    offset: pos[0],
+    message: /\btags?\b/i.test(message) && beginsWithBang(text, pos[0]) ? `${message}${QUOTES}` : message,
+  }))
   if (directives.yaml.explicit !== true || directives.yaml.version === "1.2") return faults
   const message = `YAML ${directives.yaml.version}: only YAML 1.2 is read`
   return [...faults, { offset: Math.max(text.indexOf("%YAML"), 0), message }]
+}
+
+/** Expressions of traffic policies begin like tags, and then mean something else. */
+const QUOTES = '; a text that begins with "!" has to stand in quotes'
+
+/** Whether what is written in the line begins with what looks like a call or an operation behind a "!". */
+function beginsWithBang(text: string, offset: number): boolean {
+  const start = text.lastIndexOf("\n", offset) + 1
+  const end = text.indexOf("\n", offset)
+  return /^\s*(?:- )*\s*(?:[\w-]+:\s+)?!(?:[\w.]*\(|[a-z]\w*\.\w)/.test(text.slice(start, end < 0 ? text.length : end))
 }
 
 function readAll(reader: Reader, contents: Node | null): { readonly value: unknown } | TooMuch {

@@ -113,6 +113,18 @@ test.each([
   ["a name twice in JSON", '{"a": 1,\n "a": 2}', ['2:2 "a" stands here twice, first in line 1']],
   ["a tab that indents", "a:\n\tb: 1\n", ["2:1 Tabs are not allowed as indentation"]],
   ["an unknown tag", "a: !env HOME\n", ["1:4 Unresolved tag: !env"]],
+  [
+    "an expression that looks like a tag",
+    "- !(port == 1)\n",
+    ['1:3 Unresolved tag: !(port; a text that begins with "!" has to stand in quotes'],
+  ],
+  [
+    "a call that looks like a tag",
+    "- !inRange(ip, 'x')\n",
+    [
+      '1:14 Tags and anchors must be separated from the next token by white space; a text that begins with "!" has to stand in quotes',
+    ],
+  ],
   ["bytes", "a: !!binary aGk=\n", ["1:13 the tag !!binary is not known here"]],
   ["a set", "a: !!set {b}\n", ["1:10 the tag !!set is not known here"]],
   ["a time", "a: !!timestamp 2001-01-01\n", ["1:16 the tag !!timestamp is not known here"]],

@@ -24,6 +24,24 @@ const routed = (answer: Answer): Route => {
 }
 const fails = (answer: Answer) => continuationOf(routed(answer))!({ code: "dial-failed", message: "ECONNREFUSED" })
 
+const modules = (exported: Record<string, unknown>) => new Map([["./guard.ts", exported]])
+
+const counts = (key: string, asked: readonly Asked[]) => {
+  resetLimits()
+  const policy = compiled(action("rate-limit", `{ name: k, capacity: 1, rate: 60s, bucket_key: ${key} }`))
+  return asked.map((one) => run(policy, one).answer === next)
+}
+const summary = (id: string, reason: Summary["close"]["reason"]) =>
+  ({ conn: { id, bytes_out: 0 }, upstream: {}, close: { reason, by: "upstream" } }) as unknown as Summary
+const decide = (exported: unknown, config = "") =>
+  ask(
+    rule(
+      `{ type: typescript, config: { module: ./guard.ts ${config} } },
+       { type: custom-response, config: { body: "\${actions.ngrok.typescript}" } }`,
+    ),
+    { modules: modules({ on_tcp_connect: exported }) },
+  )
+
 describe("custom-response", () => {
   test("answers with a text, with bytes, after a delay", async () => {
     expect(await ask(action("custom-response", '{ body: "hello\\n" }'))).toEqual(respond("hello\n"))
@@ -223,11 +241,6 @@ describe("rate-limit", () => {
   })
 
   test("counts by networks, by expressions, and by several of them", () => {
-    const counts = (key: string, asked: readonly Asked[]) => {
-      resetLimits()
-      const policy = compiled(action("rate-limit", `{ name: k, capacity: 1, rate: 60s, bucket_key: ${key} }`))
-      return asked.map((one) => run(policy, one).answer === next)
-    }
     const net = [from("203.0.113.9"), from("203.0.113.200"), from("203.0.112.1")]
     expect(counts("[{ ipv4: 24 }]", net)).toEqual([true, false, true])
     const both = [from("203.0.113.9:1"), from("203.0.113.8:1"), from("203.0.113.9:2")]
@@ -260,9 +273,6 @@ describe("rate-limit", () => {
 })
 
 describe("circuit-breaker", () => {
-  const summary = (id: string, reason: Summary["close"]["reason"]) =>
-    ({ conn: { id, bytes_out: 0 }, upstream: {}, close: { reason, by: "upstream" } }) as unknown as Summary
-
   test("opens when too many connections have failed, and closes again", () => {
     const text = action(
       "circuit-breaker",
@@ -296,16 +306,6 @@ describe("circuit-breaker", () => {
 })
 
 describe("typescript", () => {
-  const modules = (exported: Record<string, unknown>) => new Map([["./guard.ts", exported]])
-  const decide = (exported: unknown, config = "") =>
-    ask(
-      rule(
-        `{ type: typescript, config: { module: ./guard.ts ${config} } },
-         { type: custom-response, config: { body: "\${actions.ngrok.typescript}" } }`,
-      ),
-      { modules: modules({ on_tcp_connect: exported }) },
-    )
-
   test("decides, or lets the policy go on", async () => {
     expect(decide(() => deny("mine"))).toEqual(deny("mine"))
     expect(await decide(async () => route("tcp://a:1"))).toEqual(route("tcp://a:1"))

@@ -5,6 +5,9 @@ import { ask, compiled, logged, run, TCP } from "./policy-of.ts"
 
 const log = (name: string) => `{ type: log, config: { metadata: { ${name}: true } } }`
 
+const rule = (...expressions: string[]) =>
+  ask(`on_tcp_connect: [{ expressions: ${JSON.stringify(expressions)}, actions: [{ type: close-connection }] }]`)
+
 describe("rules", () => {
   test("that match all run, in order, and their actions in order", async () => {
     const text = `
@@ -33,8 +36,6 @@ on_tcp_connect:
   })
 
   test("have expressions that all have to be true", () => {
-    const rule = (...expressions: string[]) =>
-      ask(`on_tcp_connect: [{ expressions: ${JSON.stringify(expressions)}, actions: [{ type: close-connection }] }]`)
     expect(rule("conn.client_port > 4000", "conn.client_ip == '203.0.113.9'")).toMatchObject({ action: "deny" })
     expect(rule("conn.client_port > 4000", "conn.client_ip == '203.0.113.8'")).toBe(next)
     expect(rule()).toMatchObject({ action: "deny", reason: "close-connection: on_tcp_connect[0]" })

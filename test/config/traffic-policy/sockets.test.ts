@@ -77,14 +77,15 @@ describe("terminate-tls", () => {
   })
 })
 
+const target = (port: number, onError: string) =>
+  `{ type: forward, config: { url: "tcp://127.0.0.1:${port}", on_error: ${onError} } }`
+const policy = (actions: string) => compiled(`on_tcp_connect: [{ actions: [${actions}] }]`)
+
 describe("forward", () => {
   test("that goes on tries one target after the other, then answers", async () => {
     const dead = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } })
     dead.stop(true)
-    const target = (port: number, onError: string) =>
-      `{ type: forward, config: { url: "tcp://127.0.0.1:${port}", on_error: ${onError} } }`
     const down = `{ type: custom-response, config: { body: "\${actions.ngrok.forward.error.message}" } }`
-    const policy = (actions: string) => compiled(`on_tcp_connect: [{ actions: [${actions}] }]`)
     using gate = gateway(asks(policy(`${target(dead.port, "continue")}, ${down}`)))
     using client = await connect(gate.port, { first: "hello" })
     expect(await client.text()).toBe("ECONNREFUSED")

@@ -10,6 +10,20 @@ const messages = (text: string, situation = TCP) => problems(text, situation).ma
 const codes = (text: string, situation = TCP) =>
   problems(text, situation).map((one) => Number(/ERR_NGROK_(\d+)/.exec(one)?.[1]))
 
+const many = (count: number, one: string) => Array.from({ length: count }, () => one).join(", ")
+const forward = (onError: string) =>
+  `{ type: forward-internal, config: { url: "tcp://a.internal:1", on_error: ${onError} } }`
+const key = (text: string) => policyOf(text).key
+
+/** A small generator: numbers of a seed. */
+function* numbers(seed: number): Generator<number> {
+  let state = seed >>> 0
+  for (;;) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    yield state >>> 8
+  }
+}
+
 describe("phases", () => {
   test("of HTTP never run at layer 4", () => {
     expect(problems("on_http_request: []", TCP)).toEqual([
@@ -71,7 +85,6 @@ describe("rules", () => {
   })
 
   test("are bounded in number and size", () => {
-    const many = (count: number, one: string) => Array.from({ length: count }, () => one).join(", ")
     const conditional = '{ expressions: ["false"], actions: [{ type: deny }] }'
     expect(codes(`on_tcp_connect: [${many(1001, conditional)}]`)).toEqual([2264])
     expect(codes(rule(many(101, "{ type: log, config: { metadata: {} } }")))).toEqual([2265])
@@ -90,8 +103,6 @@ describe("rules", () => {
     expect(messages(rule(`{ type: deny }, ${log}, ${log}`))).toEqual([
       "on_tcp_connect[0].actions[1]: log and the action after it are never reached: deny before ends the policy (ERR_NGROK_2207) | put it before deny, or take it out",
     ])
-    const forward = (onError: string) =>
-      `{ type: forward-internal, config: { url: "tcp://a.internal:1", on_error: ${onError} } }`
     expect(codes(rule(`${forward("halt")}, ${log}`))).toEqual([2207])
     expect(problems(rule(`${forward("continue")}, ${log}`))).toEqual([])
   })
@@ -272,7 +283,6 @@ describe("places", () => {
 })
 
 test("a key is another one when the policy does something else, and shows no secret", () => {
-  const key = (text: string) => policyOf(text).key
   expect(key(rule("{ type: deny }"))).toBe(key(`${rule("{ type: deny }")} # or not`))
   expect(key(rule("{ type: deny }"))).not.toBe(key(rule("{ type: close-connection }")))
   expect(key(rule("{ type: deny }"))).toMatch(/^[0-9a-f]{32}$/)
@@ -295,14 +305,6 @@ test("private keys are in no message", () => {
 })
 
 describe("any value at all", () => {
-  /** A small generator: numbers of a seed. */
-  function* numbers(seed: number): Generator<number> {
-    let state = seed >>> 0
-    for (;;) {
-      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-      yield state >>> 8
-    }
-  }
   const WORDS = [
     "on_tcp_connect",
     "expressions",
