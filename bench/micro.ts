@@ -16,6 +16,7 @@ import { cidrs } from "../src/policy/cidr.ts"
 import { checkAnswer, route } from "../src/policy/decision.ts"
 import { parseTarget } from "../src/policy/target.ts"
 import { gateway, snapshotOf } from "../test/helper/data-path.ts"
+import { EVALUATIONS } from "./micro-expressions.ts"
 import { limits } from "./micro-limits.ts"
 import { lookUps } from "./micro-lists.ts"
 import { PICKS } from "./micro-pick.ts"
@@ -120,6 +121,7 @@ const PIECES: Readonly<Record<string, () => unknown>> = {
   ...limits(),
   ...lookUps(),
   ...PICKS,
+  ...EVALUATIONS,
   ...policies(() => new ConnectionView(standing)),
 }
 

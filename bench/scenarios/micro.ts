@@ -1,5 +1,6 @@
 // The micro-benchmarks of bench/micro.ts, in a process of their own.
 import { join } from "node:path"
+import { THREE_RULES } from "../micro-expressions.ts"
 import { LIMIT_AND_LIST } from "../micro-limits.ts"
 import { LOOK_UP_NAMES } from "../micro-lists.ts"
 import { PICK_NAMES } from "../micro-pick.ts"
@@ -13,6 +14,7 @@ export const micro: Scenario = {
   goals: [
     ...[...LOOK_UP_NAMES, ...PICK_NAMES].map((of) => ({ of, metric: "ns", as: "value", most: 1000 }) as const),
     { of: LIMIT_AND_LIST, metric: "ns", as: "value", most: 2000 },
+    { of: THREE_RULES, metric: "ns", as: "value", most: 2000 },
   ],
   async run(context) {
     context.say("running")
