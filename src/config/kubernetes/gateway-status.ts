@@ -2,7 +2,9 @@
 import { identity } from "../../policy/listen.ts"
 import type { ObjectState, Surroundings } from "../manifests/document.ts"
 import { conditions, isFalse, isTrue, type Said } from "./conditions.ts"
-import { validityOf, type GatewayState, type SetState, type Validity } from "./gateways.ts"
+import type { GatewayState } from "./gateways.ts"
+import type { SetState } from "./listener-sets.ts"
+import { gatewayValidity, setValidity, type Validity } from "./validity.ts"
 import { shown, type Listener } from "./listener.ts"
 import { stateOf } from "./object-states.ts"
 import { GATEWAY_GROUP } from "./objects.ts"
@@ -52,36 +54,28 @@ function servesOf(listeners: readonly Listener[]): ReadonlyMap<string, readonly 
 }
 
 function isAttached({ listeners, rejected }: SetState): boolean {
-  return rejected === undefined && validityOf(listeners).accepted
+  return rejected === undefined && setValidity(listeners).accepted
 }
 
 function saidOfGateway(state: GatewayState): readonly Said[] {
   const { addresses, backend, frontend, listeners, note, rejected, sets } = state
-  const validity = validityOf(listeners)
+  const validity = gatewayValidity(listeners)
   const accepted =
     rejected === undefined
       ? accepting("Gateway", validity, note)
       : isFalse("Accepted", rejected.reason, rejected.message)
   const all = [...listeners, ...sets.flatMap((set) => set.listeners)]
-  const said = [
-    accepted,
-    gatewayProgrammed(accepted, validity, addresses.unusable, all),
-    gatewayRefs(backend, listeners),
-  ]
+  const said = [accepted, gatewayProgrammed(accepted, addresses.unusable, all), gatewayRefs(backend, listeners)]
   if (frontend.insecure !== undefined)
     said.push(isTrue("InsecureFrontendValidationMode", "ConfigurationChanged", frontend.insecure))
   return said
 }
 
-function gatewayProgrammed(
-  accepted: Said,
-  validity: Validity,
-  unusable: string | undefined,
-  all: readonly Listener[],
-): Said {
+function gatewayProgrammed(accepted: Said, unusable: string | undefined, all: readonly Listener[]): Said {
   if (accepted.status !== "True") return isFalse("Programmed", "Invalid", "The Gateway is not accepted")
   if (unusable !== undefined) return isFalse("Programmed", "AddressNotUsable", unusable)
-  if (validity.foreign) return isTrue("Programmed", "Programmed", "There is nothing of TCP or TLS to serve")
+  if (all.every(({ rejected }) => rejected !== undefined))
+    return isTrue("Programmed", "Programmed", "There is nothing of TCP or TLS to serve")
   const ours = all.filter(({ rejected }) => rejected === undefined)
   if (ours.length > 0 && !ours.some(({ serves }) => serves))
     return isFalse("Programmed", "Invalid", `No listener can serve: ${names(ours)}; the status of each says why`)
@@ -102,7 +96,7 @@ function saidOfSet({ listeners, rejected }: SetState, state: GatewayState | unde
     const programmed = reason === "ParentNotAccepted" ? "ParentNotProgrammed" : reason
     return [isFalse("Accepted", reason, message), isFalse("Programmed", programmed, message)]
   }
-  const validity = validityOf(listeners)
+  const validity = setValidity(listeners)
   const accepted = accepting("ListenerSet", validity, undefined)
   return [accepted, setProgrammed(validity, listeners, state)]
 }

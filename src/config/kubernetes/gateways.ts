@@ -8,12 +8,13 @@ import { Ports } from "./conflicts.ts"
 import { frontendOf, type Frontend } from "./frontend.ts"
 import { classNote } from "./gateway-class.ts"
 import { Listener, type Surrounding, type Why } from "./listener.ts"
-import type { ListenerState } from "./listener-state.ts"
-import { GATEWAY_GROUP, titleOf, type Objects } from "./objects.ts"
+import { attachments, orphaned, setRejection, type SetState } from "./listener-sets.ts"
+import { titleOf, type Objects } from "./objects.ts"
 import { findOverlaps } from "./overlaps.ts"
 import type { Policies } from "./policies.ts"
 import { resolveCertificates, type Unresolved } from "./references.ts"
 import type { ObjectOf } from "./types.ts"
+import { gatewayValidity } from "./validity.ts"
 
 /** 10,000 listeners of one Gateway: as many as certificates are kept, and each may have a descriptor. */
 export const MOST_LISTENERS = 10_000
@@ -33,46 +34,12 @@ export interface GatewayState {
   readonly note: string | undefined
 }
 
-export interface SetState {
-  readonly set: ObjectOf<"ListenerSet">
-  readonly listeners: readonly Listener[]
-  /** What keeps it from being attached, but for its listeners. */
-  readonly rejected: Why | undefined
-}
-
 export interface Gateways {
   readonly gateways: readonly GatewayState[]
   /** ListenerSets whose Gateway is nowhere. */
   readonly orphans: readonly SetState[]
   /** What routes may attach to. */
   readonly listeners: readonly Listener[]
-}
-
-/** What becomes of listeners together. */
-export interface Validity {
-  readonly accepted: boolean
-  readonly reason: "Accepted" | "ListenersNotValid"
-  /** Those that are not accepted. */
-  readonly invalid: readonly Listener[]
-  /** None of them is for us. */
-  readonly foreign: boolean
-}
-
-/**
- * HTTP and HTTPS are for every Gateway to have; that we do not serve them is said of the listener, and its Gateway is no
- * worse for it: so do the tests of Gateway API expect it, and whoever else reads the status.
- */
-export function validityOf(listeners: readonly Listener[]): Validity {
-  const invalid = listeners.filter(({ rejected }) => rejected !== undefined)
-  const foreign = invalid.filter(isForeign).length
-  if (invalid.length === 0 || foreign === listeners.length)
-    return { accepted: true, reason: "Accepted", invalid, foreign: invalid.length > 0 }
-  const accepted = invalid.length < listeners.length || foreign > 0
-  return { accepted, reason: "ListenersNotValid", invalid, foreign: false }
-}
-
-function isForeign({ conflict, spec: { protocol } }: Listener): boolean {
-  return conflict === undefined && (protocol === "HTTP" || protocol === "HTTPS")
 }
 
 export function readGateways(objects: Objects, policies: Policies, surroundings: Surroundings): Gateways {
@@ -86,11 +53,7 @@ export function readGateways(objects: Objects, policies: Policies, surroundings:
   return {
     gateways,
     listeners,
-    orphans: orphans.map(([set, rejected]) => ({
-      set,
-      rejected,
-      listeners: orphaned(objects, policies, set, rejected),
-    })),
+    orphans: orphans.map(({ set, why }) => orphaned(objects, policies, set, why)),
   }
 }
 
@@ -127,7 +90,7 @@ function readGateway(
   const ports = new Ports()
   ports.addOwn(listeners)
   if (rejected === undefined) listeners.forEach(bind)
-  const isAccepted = rejected === undefined && validityOf(listeners).accepted
+  const isAccepted = rejected === undefined && gatewayValidity(listeners).accepted
   const allows = namespaceFilter(
     objects,
     gateway.body.spec.allowedListeners?.namespaces,
@@ -166,78 +129,4 @@ function rejection(addresses: Addresses, parameters: { kind?: string; name: stri
   if (parameters === undefined) return undefined
   const message = `spec.infrastructure.parametersRef names ${parameters.kind} ${parameters.name}, and parameters of no kind are known here: leave it out; a TidegatePolicy has options for Gateways`
   return { reason: "InvalidParameters", message }
-}
-
-function setRejection(
-  gateway: ObjectOf<"Gateway">,
-  set: ObjectOf<"ListenerSet">,
-  isAllowed: boolean,
-  isAccepted: boolean,
-): Why | undefined {
-  const title = titleOf(gateway)
-  if (!isAllowed) {
-    const { namespace } = set.metadata
-    const from = gateway.body.spec.allowedListeners?.namespaces?.from ?? "None"
-    const message = `${title} takes no ListenerSets from the namespace ${namespace}: its spec.allowedListeners.namespaces.from is ${from}; Same, All or a Selector lets them in`
-    return { reason: "NotAllowed", message }
-  }
-  return isAccepted
-    ? undefined
-    : { reason: "ParentNotAccepted", message: `${title} is not accepted; its status says why` }
-}
-
-/** Which ListenerSets ask for which Gateway. */
-function attachments(objects: Objects, surroundings: Surroundings) {
-  const byGateway = new Map<ObjectOf<"Gateway">, ObjectOf<"ListenerSet">[]>()
-  const orphans: [ObjectOf<"ListenerSet">, Why][] = []
-  for (const set of inOrderOfAge(surroundings, objects.all("ListenerSet"))) {
-    const {
-      group = GATEWAY_GROUP,
-      kind = "Gateway",
-      name,
-      namespace = set.metadata.namespace,
-    } = set.body.spec.parentRef
-    if (group !== GATEWAY_GROUP || kind !== "Gateway") {
-      orphans.push([
-        set,
-        {
-          reason: "Invalid",
-          message: `spec.parentRef: expected a Gateway, found ${kind}${group === "" ? "" : `.${group}`}`,
-        },
-      ])
-      continue
-    }
-    const gateway = objects.find("Gateway", namespace, name)
-    const elsewhere = objects.namespaceWith("Gateway", name)
-    const near = elsewhere === undefined ? "" : `; there is one in the namespace ${elsewhere}`
-    const message = `Gateway ${namespace}/${name} is in no file${near}`
-    if (gateway === undefined) orphans.push([set, { reason: "ParentNotAccepted", message }])
-    else if (byGateway.has(gateway)) byGateway.get(gateway)!.push(set)
-    else byGateway.set(gateway, [set])
-  }
-  return { byGateway, orphans }
-}
-
-/** What can be said of listeners without a Gateway. */
-function orphaned(objects: Objects, policies: Policies, set: ObjectOf<"ListenerSet">, why: Why): readonly Listener[] {
-  const none = { clients: undefined, unresolved: [], failed: false }
-  // It is only asked for its name and its policies, of which it has none.
-  const { document, metadata } = set
-  const gateway: ObjectOf<"Gateway"> = {
-    kind: "Gateway",
-    document,
-    metadata: { ...metadata, ...set.body.spec.parentRef },
-    body: { spec: { gatewayClassName: "", listeners: [] } },
-  }
-  const surrounding: Surrounding = { gateway, clientCertificate: undefined, validation: () => none }
-  return set.body.spec.listeners.map((_, i) => {
-    const listener = new Listener(objects, policies, set, surrounding, i)
-    listener.reject(why.reason, why.message)
-    return listener
-  })
-}
-
-/** What the other half sees of them. */
-export function statesOf({ listeners }: Gateways): readonly ListenerState[] {
-  return listeners
 }

@@ -2,7 +2,8 @@
 // say, for whoever looks at files and not at statuses.
 import type { Diagnostic } from "../diagnostic.ts"
 import { problemAt, type ObjectDocument } from "../manifests/document.ts"
-import type { Gateways, GatewayState, SetState } from "./gateways.ts"
+import type { Gateways, GatewayState } from "./gateways.ts"
+import type { SetState } from "./listener-sets.ts"
 import type { Listener } from "./listener.ts"
 import type { AncestorStatus, TidegatePolicy } from "./policies.ts"
 

@@ -57,6 +57,8 @@ export class Listener implements ListenerState {
   idle: string | undefined = undefined
   /** What is worth knowing, and changes nothing. */
   readonly notes: string[] = []
+  /** It names certificates, and none of them can be used. */
+  uncertified = false
   /** The names that its certificates are for. */
   certified: readonly string[] = []
   /** What others on its port have of its names. */
@@ -125,6 +127,7 @@ export class Listener implements ListenerState {
     const { certificateRefs = [], options } = this.spec.tls ?? {}
     const certificates = resolveCertificates(objects, this.owner, certificateRefs, "InvalidCertificateRef")
     this.certified = certificates.values.flatMap(({ names }) => names)
+    this.uncertified = certificateRefs.length > 0 && certificates.values.length === 0
     const { clients, failed, unresolved } = surrounding.validation(this.port)
     this.unresolved.push(...certificates.unresolved, ...unresolved)
     const { foreign, problem, settings } = readTlsOptions(options)
@@ -133,8 +136,7 @@ export class Listener implements ListenerState {
     if (this.mode === undefined) return
     if (failed) this.refuse("NoValidCACertificate", `Clients cannot be verified: ${shown(unresolved)}`)
     if (problem !== undefined) this.refuse("UnsupportedValue", problem)
-    if (certificateRefs.length > 0 && certificates.values.length === 0)
-      this.refuses ??= `no certificate can be used: ${shown(certificates.unresolved)}`
+    if (this.uncertified) this.refuses ??= `no certificate can be used: ${shown(certificates.unresolved)}`
     if (certificateRefs.length === 0)
       this.notes.push("without certificateRefs, certificates come from the folder of --certs, by the names of clients")
     const applied = policies.ofListener(this.owner, this.gateway, this.spec.name)

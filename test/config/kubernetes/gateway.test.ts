@@ -138,8 +138,9 @@ test("a Gateway without any listener that could be accepted is not", () => {
   })
 })
 
+const kinds = (list: string) => `allowedRoutes: { kinds: [${list}] }`
+
 test("kinds that a protocol does not take are named, and the others stay", () => {
-  const kinds = (list: string) => `allowedRoutes: { kinds: [${list}] }`
   const pass = "protocol: TLS, tls: { mode: Passthrough }"
   const cluster = new Cluster(
     gateway("edge", [

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test"
 import { Cluster, gateway } from "./compiled.ts"
 
 const PASS = "protocol: TLS, tls: { mode: Passthrough }"
+const http = (name: string) => `{ name: ${name}, port: 80, protocol: HTTP, hostname: ${name}.example.com }`
 const tcp = (name: string, port: number) => `{ name: ${name}, port: ${port}, protocol: TCP }`
 
 function set(name: string, listeners: readonly string[], parent = "{ name: edge }", metadata = ""): string {
@@ -106,7 +107,6 @@ test("TLS listeners of sets share a port under different hostnames", () => {
 })
 
 test("an HTTP listener has its port as well, and its set is as good as without it", () => {
-  const http = (name: string) => `{ name: ${name}, port: 80, protocol: HTTP, hostname: ${name}.example.com }`
   const cluster = new Cluster(
     open("{ from: Same }", [http("own")]) + set("a", [http("more"), tcp("raw", 80)]) + set("b", [tcp("raw", 80)]),
   )

@@ -35,6 +35,28 @@ function presented(options: TerminateOptions): readonly string[] {
   })
 }
 
+function indented(pem: string): string {
+  return pem.trim().replaceAll("\n", "\n    ")
+}
+
+function https(refs: string): string {
+  return `{ name: tls, port: 443, protocol: HTTPS, tls: { certificateRefs: [${refs}] } }`
+}
+
+function listenerSaid(text: string): Readonly<Record<string, string>> {
+  return new Cluster(text).listener("edge", "tls")
+}
+
+/** A Gateway that shows this certificate to targets. */
+function presenting(ref: string): string {
+  const backend = `tls: { backend: { clientCertificateRef: ${ref} } }`
+  return gateway("edge", ["{ name: db, port: 1, protocol: TCP }"], [backend])
+}
+
+function gatewaySaid(ref: string): Readonly<Record<string, string>> {
+  return new Cluster(presenting(ref) + tlsSecret("us", tls)).said("Gateway", "edge")
+}
+
 test("TLS ends with the certificate of a Secret", () => {
   const text = gateway("edge", [listener("{ name: site }")]) + tlsSecret("site", tls)
   const cluster = new Cluster(text)
@@ -51,8 +73,7 @@ test("TLS ends with the certificate of a Secret", () => {
 })
 
 test("a Secret may be written in plain text", () => {
-  const lines = (pem: string) => pem.trim().replaceAll("\n", "\n    ")
-  const secret = `apiVersion: v1\nkind: Secret\nmetadata: { name: site }\ntype: kubernetes.io/tls\nstringData:\n  tls.crt: |\n    ${lines(tls.cert)}\n  tls.key: |\n    ${lines(tls.key)}\n`
+  const secret = `apiVersion: v1\nkind: Secret\nmetadata: { name: site }\ntype: kubernetes.io/tls\nstringData:\n  tls.crt: |\n    ${indented(tls.cert)}\n  tls.key: |\n    ${indented(tls.key)}\n`
   const cluster = new Cluster(gateway("edge", [listener("{ name: site }")]) + secret)
   expect(cluster.listener("edge", "tls")["Programmed"]).toBe("True Programmed")
 })
@@ -93,18 +114,16 @@ test.each(["{ group: example.com, name: site }", "{ kind: ConfigMap, name: site 
 })
 
 test("the references of an HTTPS listener are looked at as well", () => {
-  const https = (refs: string) => `{ name: tls, port: 443, protocol: HTTPS, tls: { certificateRefs: [${refs}] } }`
-  const said = (text: string) => new Cluster(text).listener("edge", "tls")
   const unsupported = { Accepted: "False UnsupportedProtocol", Programmed: "False Invalid" }
-  expect(said(gateway("edge", [https("{ name: site }")]) + tlsSecret("site", tls))).toMatchObject({
+  expect(listenerSaid(gateway("edge", [https("{ name: site }")]) + tlsSecret("site", tls))).toMatchObject({
     ...unsupported,
     ResolvedRefs: "True ResolvedRefs",
   })
-  expect(said(gateway("edge", [https("{ name: site }")]))).toMatchObject({
+  expect(listenerSaid(gateway("edge", [https("{ name: site }")]))).toMatchObject({
     ...unsupported,
     ResolvedRefs: "False InvalidCertificateRef",
   })
-  expect(said(gateway("edge", [https("{ name: site, namespace: certs }")]))).toMatchObject({
+  expect(listenerSaid(gateway("edge", [https("{ name: site, namespace: certs }")]))).toMatchObject({
     ...unsupported,
     ResolvedRefs: "False RefNotPermitted",
   })
@@ -145,6 +164,12 @@ test("grants of a Gateway are not those of its ListenerSets", () => {
   const text = edge + set + tlsSecret("site", tls, "certs")
   const refused = new Cluster(text + grant(us, '{ group: "", kind: Secret }'))
   expect(refused.listener("more", "tls", "ListenerSet")["ResolvedRefs"]).toBe("False RefNotPermitted")
+  // A set that has nothing else is not accepted; a Gateway would be.
+  expect(refused.said("ListenerSet", "more")).toEqual({
+    Accepted: "False ListenersNotValid",
+    Programmed: "False ListenersNotValid",
+  })
+  expect(refused.status("Gateway", "edge")["attachedListenerSets"]).toBe(0)
   const granted = new Cluster(text + grant(us.replace("Gateway", "ListenerSet"), '{ group: "", kind: Secret }'))
   expect(granted.listener("more", "tls", "ListenerSet")["Programmed"]).toBe("True Programmed")
 })
@@ -259,7 +284,7 @@ test("a certificate that is good for names of others is told to both", () => {
 })
 
 const authorities = (name: string, pem = ca.cert, key = "ca.crt") =>
-  `apiVersion: v1\nkind: ConfigMap\nmetadata: { name: ${name} }\ndata:\n  ${key}: |\n    ${pem.trim().replaceAll("\n", "\n    ")}\n---\n`
+  `apiVersion: v1\nkind: ConfigMap\nmetadata: { name: ${name} }\ndata:\n  ${key}: |\n    ${indented(pem)}\n---\n`
 const validation = (ref: string, mode = "AllowValidOnly") =>
   `{ validation: { caCertificateRefs: [${ref}], mode: ${mode} } }`
 const cm = (name: string) => `{ group: "", kind: ConfigMap, name: ${name} }`
@@ -337,17 +362,14 @@ test("of several authorities the good ones are used, and the others are named", 
 })
 
 test("what is presented to targets is resolved for the Gateway", () => {
-  const edge = (ref: string) =>
-    gateway("edge", ["{ name: db, port: 1, protocol: TCP }"], [`tls: { backend: { clientCertificateRef: ${ref} } }`])
-  const said = (ref: string) => new Cluster(edge(ref) + tlsSecret("us", tls)).said("Gateway", "edge")
-  expect(said("{ name: us }")["ResolvedRefs"]).toBe("True ResolvedRefs")
-  expect(said("{ name: gone }")).toMatchObject({
+  expect(gatewaySaid("{ name: us }")["ResolvedRefs"]).toBe("True ResolvedRefs")
+  expect(gatewaySaid("{ name: gone }")).toMatchObject({
     Accepted: "True Accepted",
     ResolvedRefs: "False InvalidClientCertificateRef",
   })
-  expect(said("{ kind: ConfigMap, name: us }")["ResolvedRefs"]).toBe("False InvalidClientCertificateRef")
-  expect(said("{ name: us, namespace: other }")["ResolvedRefs"]).toBe("False RefNotPermitted")
-  const [state] = listenersOf(edge("{ name: us }") + tlsSecret("us", tls))
+  expect(gatewaySaid("{ kind: ConfigMap, name: us }")["ResolvedRefs"]).toBe("False InvalidClientCertificateRef")
+  expect(gatewaySaid("{ name: us, namespace: other }")["ResolvedRefs"]).toBe("False RefNotPermitted")
+  const [state] = listenersOf(presenting("{ name: us }") + tlsSecret("us", tls))
   expect(state!.clientCertificate?.cert).toContain("BEGIN CERTIFICATE")
 })
 
