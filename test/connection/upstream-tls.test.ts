@@ -110,6 +110,16 @@ describe("an upstream is believed", () => {
     expect(up.accepted.map(({ agreed }) => agreed!.serverName)).toEqual(["db.test", "db.test"])
   })
 
+  test("with a certificate that has one of `names`, whatever name is asked for", async () => {
+    const uri = "spiffe://example.test/db"
+    using up = secureUpstream(pair(root.issue({ names: ["x.test", "*.w.test"], uris: [uri] })))
+    for (const name of ["x.test", "a.w.test", "*.w.test", uri]) {
+      expect(await ask(as(up, "db.test"), { ...trusting, names: ["none.test", name] })).toEqual(served)
+      expect(await ask(up.url, { ...trusting, sni: "db.test", names: [name] })).toEqual(served)
+    }
+    expect(new Set(up.accepted.map(({ agreed }) => agreed!.serverName))).toEqual(new Set(["db.test"]))
+  })
+
   test("by its address, for which no name is asked", async () => {
     for (const [hostname, ip] of [
       ["127.0.0.1", "127.0.0.1"],
@@ -155,6 +165,7 @@ describe("an upstream is not believed", () => {
   const notFor = (name: string, has: string) => refused(`TLS: the certificate is not for ${name}: it has ${has}`)
   const unsigned = refused("TLS: UNABLE_TO_VERIFY_LEAF_SIGNATURE: unable to verify the first certificate")
   const expired = { names: ["db.test"], from: -10, days: 5 }
+  const outdated = refused("TLS: CERT_HAS_EXPIRED: certificate has expired")
 
   test.each<[string, { cert: string; key: string }, UpstreamTls | undefined, Came]>([
     ["under another name", pair(root.issue({ names: ["x.test"] })), trusting, notFor("db.test", "DNS:x.test")],
@@ -164,14 +175,28 @@ describe("an upstream is not believed", () => {
       { ...trusting, sni: "c.d.a.b.test" },
       notFor("c.d.a.b.test", "DNS:*.a.b.test"),
     ],
+    [
+      "with none of `names`, though it has the name that is asked for",
+      db,
+      { ...trusting, names: ["a.test", "spiffe://a.test/"] },
+      notFor("a.test or spiffe://a.test/", "DNS:db.test"),
+    ],
+    ["with one of `names`, when somebody else has signed", db, { ca: other.cert, names: ["db.test"] }, unsigned],
+    [
+      "with one of `names`, when it is expired",
+      pair(root.issue(expired)),
+      { ...trusting, names: ["db.test"] },
+      outdated,
+    ],
+    [
+      "with a URI inside of another name",
+      pair(root.issue({ names: ["db.test"], uris: ["http://a.test/#, URI:spiffe://a.test/x, b"] })),
+      { ...trusting, names: ["spiffe://a.test/x"] },
+      notFor("spiffe://a.test/x", String.raw`DNS:db.test, URI:"http://a.test/#\u002c URI:spiffe://a.test/x\u002c b"`),
+    ],
     ["when somebody else has signed", db, { ca: other.cert }, unsigned],
     ["when the system does not know who signed", db, undefined, unsigned],
-    [
-      "when it is expired",
-      pair(root.issue(expired)),
-      trusting,
-      refused("TLS: CERT_HAS_EXPIRED: certificate has expired"),
-    ],
+    ["when it is expired", pair(root.issue(expired)), trusting, outdated],
     [
       "before its time",
       pair(root.issue({ ...expired, from: 5 })),

@@ -233,7 +233,10 @@ function contentsOf(servings: readonly Serving[], modules: Modules): Contents | 
   for (const serving of servings) {
     const made = rulesOf(serving, modules)
     if (made.problems !== undefined) {
-      problems.push(...made.problems)
+      // One policy may be that of many routes.
+      for (const problem of made.problems)
+        if (!problems.some(({ line, message }) => line === problem.line && message === problem.message))
+          problems.push(problem)
       continue
     }
     rules.push(...made.rules)
