@@ -8,7 +8,7 @@ import { parse } from "../config/manifests/parse.ts"
 import { looksLikeManifest } from "../config/manifests/recognise.ts"
 import { ModuleGraph } from "../config/module-graph.ts"
 import type { AnyObject } from "../config/kubernetes/types.ts"
-import { asYaml } from "./object-table.ts"
+import { asYaml } from "./object-yaml.ts"
 import { complain, fail, paintErr, say, UNUSABLE } from "./say.ts"
 
 /** @param paths of files, or of folders with files. Gives the exit code: 0, or 2 when a file is bad or has nothing to convert. */

@@ -1,5 +1,4 @@
-// The Kubernetes objects of manifests: their conditions as a table, or the objects as YAML.
-import { writeYaml } from "../config/yaml.ts"
+// The conditions of the Kubernetes objects of manifests, as a table.
 import type { Paint } from "../observe/paint.ts"
 import { printable } from "../observe/printable.ts"
 
@@ -30,16 +29,6 @@ const LONGEST_MESSAGE = 120
 /** Conditions that are good news when they are not `True`. */
 const NEGATIVE =
   /^(?:Conflicted|OverlappingTLSConfig|PartiallyInvalid|InsecureFrontendValidationMode|(?:.*\/)?Superseded)$/
-
-/** Documents with `---` between them; a comment where there are none. */
-export function asYaml(objects: readonly unknown[]): string {
-  if (objects.length === 0) return "# no Kubernetes objects are served from this folder"
-  return writeYaml(objects)
-    .split("\n")
-    .map((line) => printable(line))
-    .join("\n")
-    .trimEnd()
-}
 
 /** Lines; none where there are no conditions. */
 export function objectTable(paint: Paint, objects: readonly ShownObject[]): string[] {

@@ -16,7 +16,7 @@ import { span } from "../observe/events.ts"
 import { painter, wantsColor } from "../observe/paint.ts"
 import { printable, printableJson } from "../observe/printable.ts"
 import { columns, STATE_COLORS } from "./columns.ts"
-import { asYaml } from "./object-table.ts"
+import { asYaml } from "./object-yaml.ts"
 import { poolTable } from "./pool-table.ts"
 
 export interface StatusOptions {

@@ -17,7 +17,13 @@ test("a load without a change gives the same snapshot, also after a touch", asyn
   loader.commit(first.snapshot)
   utimesSync(folder.at("a.ts"), 1, 1)
   const second = await loader.load()
-  expect(second).toEqual({ snapshot: first.snapshot, changed: false, problems: first.problems, warnings: [], loading: [] })
+  expect(second).toEqual({
+    snapshot: first.snapshot,
+    changed: false,
+    problems: first.problems,
+    warnings: [],
+    loading: [],
+  })
   expect(second.snapshot).toBe(first.snapshot)
 })
 
@@ -296,7 +302,13 @@ test("a folder that is replaced is followed, and one that is missing meanwhile c
   expect(answer(first, "a.ts")).toBe(1)
   renameSync(folder.path, join(folder.root, "old"))
   const missing = await loader.reload()
-  expect(missing).toEqual({ snapshot: first.snapshot, changed: false, problems: [expect.any(Object)], warnings: [], loading: [] })
+  expect(missing).toEqual({
+    snapshot: first.snapshot,
+    changed: false,
+    problems: [expect.any(Object)],
+    warnings: [],
+    loading: [],
+  })
   expect(problems(missing, folder)).toEqual([". there is no such folder"])
   mkdirSync(folder.path)
   folder.write("a.ts", counter)

@@ -55,7 +55,16 @@ export function snapshotOf(policies: readonly TestPolicy[]): Snapshot {
   const versions = policies.map((policy, i) => versionOf(policy, `p${i}.ts`))
   const listeners = new Map<string, ListenerPlan>()
   for (const [key, plan] of compile(versions)) listeners.set(key, { ...plan, usage: new Usage(() => undefined) })
-  return { id: "test", listeners, policies: versions, pools: new Map(), poolFiles: new Map(), geoip: [], files: [], objects: [] }
+  return {
+    id: "test",
+    listeners,
+    policies: versions,
+    pools: new Map(),
+    poolFiles: new Map(),
+    geoip: [],
+    files: [],
+    objects: [],
+  }
 }
 
 const defaults: Settings = {

@@ -2,7 +2,7 @@
 // a format compiles to, as all formats have it. Values only: nothing here touches a file.
 import type { Contents, Modules } from "../contents.ts"
 import { diagnostic, type Diagnostic, type Place } from "../diagnostic.ts"
-import { shownPath } from "../schema/faults.ts"
+import { shownPath } from "../shown-path.ts"
 
 /** The file that documents come from. */
 export interface Source {

@@ -2,6 +2,7 @@
 // meant. All of it at once.
 import { Schema, SchemaAST, SchemaIssue } from "effect"
 import { describe } from "../../policy/describe.ts"
+import { shownPath } from "../shown-path.ts"
 import { didYouMean, suggest } from "../../policy/suggest.ts"
 import { advice } from "./advice.ts"
 
@@ -45,18 +46,6 @@ export function decoderOf<S extends Schema.ConstraintDecoder<unknown>>(
 export function shownFault({ message, path, unknown }: Fault): string {
   const shown = shownPath(unknown === true ? path.slice(0, -1) : path)
   return shown === "" ? message : `${shown}: ${message}`
-}
-
-/** `pools.db.targets[1].weight` */
-export function shownPath(path: readonly PropertyKey[]): string {
-  return path
-    .map((step, i) => {
-      if (typeof step === "number") return `[${step}]`
-      const name = String(step)
-      if (!/^[\w-]+$/.test(name)) return `[${describe(name)}]`
-      return i === 0 ? name : `.${name}`
-    })
-    .join("")
 }
 
 /** 16: deeper than any configuration; what goes in circles ends. */

@@ -1,7 +1,7 @@
 // What is wrong with a policy, each at its place, in the order of the text.
 import { diagnostic, type Diagnostic, type Place } from "../diagnostic.ts"
 import type { Document } from "../manifests/document.ts"
-import { shownPath } from "../schema/faults.ts"
+import { shownPath } from "../shown-path.ts"
 import type { CelProblem } from "./cel/index.ts"
 import { placeInText } from "./text-place.ts"
 
