@@ -79,7 +79,11 @@ export function policies(view: () => Connection): Readonly<Record<string, () => 
   if (decided.some((one) => one instanceof Promise || one.action !== "route"))
     throw new Error("they do not decide alike")
   return {
-    "three rules with expressions, in YAML": () => policy.connect(visit(view())),
-    "three rules with expressions, in TypeScript": () => inTypeScript(view()),
+    [IN_YAML]: () => policy.connect(visit(view())),
+    [IN_TYPESCRIPT]: () => inTypeScript(view()),
   }
 }
+
+/** That the first takes at most three microseconds more than the second is promised. */
+export const IN_YAML = "a policy of three rules with expressions, in YAML"
+export const IN_TYPESCRIPT = "the same policy in TypeScript"

@@ -4,6 +4,7 @@ import { THREE_RULES } from "../micro-expressions.ts"
 import { LIMIT_AND_LIST } from "../micro-limits.ts"
 import { LOOK_UP_NAMES } from "../micro-lists.ts"
 import { PICK_NAMES } from "../micro-pick.ts"
+import { IN_TYPESCRIPT, IN_YAML } from "../micro-policies.ts"
 import type { Scenario } from "../scenario.ts"
 
 export const micro: Scenario = {
@@ -15,6 +16,7 @@ export const micro: Scenario = {
     ...[...LOOK_UP_NAMES, ...PICK_NAMES].map((of) => ({ of, metric: "ns", as: "value", most: 1000 }) as const),
     { of: LIMIT_AND_LIST, metric: "ns", as: "value", most: 2000 },
     { of: THREE_RULES, metric: "ns", as: "value", most: 2000 },
+    { of: IN_YAML, metric: "ns", as: "difference", to: [IN_TYPESCRIPT], most: 3000 },
   ],
   async run(context) {
     context.say("running")
