@@ -109,6 +109,11 @@ spec: { parentRef: { name: edge }, listeners: [{ name: extra, port: 9100, protoc
   })
 })
 
+const crossing = (from: string) =>
+  gateway("edge", [`{ name: tcp, port: 9000, protocol: TCP, allowedRoutes: { namespaces: { from: ${from} } } }`]) +
+  service("db", 5432, ["127.0.0.1"], "far") +
+  route("TCPRoute", "db", `${parent("name: edge, namespace: default")}\n${to("db")}`, { namespace: "far" })
+
 describe("a route is not allowed", () => {
   test.each([
     ["TCPRoute", "{ name: web, port: 80, protocol: HTTP }", "listener web (HTTP) takes no TCPRoute"],
@@ -126,14 +131,10 @@ describe("a route is not allowed", () => {
   })
 
   test("from another namespace, unless the listener allows it", async () => {
-    const files = (from: string) =>
-      gateway("edge", [`{ name: tcp, port: 9000, protocol: TCP, allowedRoutes: { namespaces: { from: ${from} } } }`]) +
-      service("db", 5432, ["127.0.0.1"], "far") +
-      route("TCPRoute", "db", `${parent("name: edge, namespace: default")}\n${to("db")}`, { namespace: "far" })
-    const same = new Traffic(files("Same"))
+    const same = new Traffic(crossing("Same"))
     expect(same.said("TCPRoute", "db", 0, "far")["Accepted"]).toBe("False NotAllowedByListeners")
     expect(await same.goes(9000)).toStartWith("refused")
-    const all = new Traffic(files("All"))
+    const all = new Traffic(crossing("All"))
     expect(all.said("TCPRoute", "db", 0, "far")["Accepted"]).toBe("True Accepted")
     expect(await all.goes(9000)).toBe("far/db:5432")
   })
@@ -160,14 +161,15 @@ test("a route counts on a listener that does not serve, and is told", () => {
   expect(traffic.attached("edge", "tls")).toBe(1)
 })
 
+const competing = (first: string, second: string) => gateway("edge", [TCP]) + DB + OTHER + first + second
+
 describe("of several routes on a TCP listener", () => {
   const old = { creationTimestamp: "2026-01-01T00:00:00Z" }
   const young = { creationTimestamp: "2026-02-01T00:00:00Z" }
-  const both = (first: string, second: string) => gateway("edge", [TCP]) + DB + OTHER + first + second
 
   test("the oldest gets the traffic; the other stays accepted, and its status says who", async () => {
     const traffic = new Traffic(
-      both(
+      competing(
         route("TCPRoute", "aaa", `${parent()}\n${to("db")}`, young),
         route("TCPRoute", "zzz", `${parent()}\n${to("other")}`, old),
       ),
@@ -188,7 +190,7 @@ describe("of several routes on a TCP listener", () => {
 
   test("the first by namespace and name does, when they are equally old", async () => {
     const traffic = new Traffic(
-      both(
+      competing(
         route("TCPRoute", "zzz", `${parent()}\n${to("other")}`, old),
         route("TCPRoute", "aaa", `${parent()}\n${to("db")}`, old),
       ),
@@ -278,12 +280,14 @@ describe("hostnames", () => {
 })
 
 // The specification, word for word: first the listener, then the route, then age.
+const matches = (pattern: Hostname, name: string) =>
+  pattern === undefined ||
+  (pattern.startsWith("*.") ? name.endsWith(pattern.slice(1)) && name !== pattern.slice(2) : name === pattern)
+
+const specificity = (pattern: Hostname) =>
+  pattern === undefined ? -1 : pattern.startsWith("*.") ? pattern.split(".").length : 100 + pattern.length
+
 describe("random listeners and routes", () => {
-  const matches = (pattern: Hostname, name: string) =>
-    pattern === undefined ||
-    (pattern.startsWith("*.") ? name.endsWith(pattern.slice(1)) && name !== pattern.slice(2) : name === pattern)
-  const specificity = (pattern: Hostname) =>
-    pattern === undefined ? -1 : pattern.startsWith("*.") ? pattern.split(".").length : 100 + pattern.length
   const meet = (a: Hostname, b: Hostname) =>
     a === undefined ||
     b === undefined ||

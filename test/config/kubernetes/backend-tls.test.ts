@@ -127,9 +127,9 @@ data: { ca.crt: "no certificate" }
   })
 })
 
-describe("of several policies", () => {
-  const system = (hostname: string) => `hostname: ${hostname}, wellKnownCACertificates: System`
+const system = (hostname: string) => `hostname: ${hostname}, wellKnownCACertificates: System`
 
+describe("of several policies", () => {
   test("for one Service the oldest is carried out, and the other told", async () => {
     const traffic = new Traffic(
       EDGE +
@@ -173,20 +173,20 @@ describe("of several policies", () => {
   })
 })
 
-describe("TLS of clients", () => {
-  const files = (listener: string) =>
-    gateway("edge", [listener]) +
-    route(
-      "TLSRoute",
-      "db",
-      "parentRefs: [{ name: edge }]\nhostnames: [db.test]\nrules: [{ backendRefs: [{ name: db, port: 5432 }] }]",
-    ) +
-    SERVICE +
-    CA +
-    policy("tls", TRUST)
+const encrypting = (listener: string) =>
+  gateway("edge", [listener]) +
+  route(
+    "TLSRoute",
+    "db",
+    "parentRefs: [{ name: edge }]\nhostnames: [db.test]\nrules: [{ backendRefs: [{ name: db, port: 5432 }] }]",
+  ) +
+  SERVICE +
+  CA +
+  policy("tls", TRUST)
 
+describe("TLS of clients", () => {
   test("that passes through is not encrypted once more, and the status says so", async () => {
-    const traffic = new Traffic(files("{ name: tls, port: 9443, protocol: TLS, tls: { mode: Passthrough } }"))
+    const traffic = new Traffic(encrypting("{ name: tls, port: 9443, protocol: TLS, tls: { mode: Passthrough } }"))
     expect(await traffic.goes(9443, { sni: "db.test" })).toBe(PLAIN)
     expect(traffic.ancestors("BackendTLSPolicy", "tls")[0]).toContain("Accepted True Accepted")
     expect(traffic.ancestorMessage("BackendTLSPolicy", "tls", "Accepted")).toContain("No effect here")
@@ -196,10 +196,10 @@ describe("TLS of clients", () => {
     const terminate =
       "{ name: tls, port: 9443, protocol: TLS, tls: { mode: Terminate, certificateRefs: [{ name: pair }] } }"
     const pair = tlsSecret("pair", root.issue({ names: ["db.test"] }))
-    const traffic = new Traffic(files(terminate) + pair)
+    const traffic = new Traffic(encrypting(terminate) + pair)
     expect(await traffic.goes(9443, { sni: "db.test" })).toBe(SECURE)
     expect(traffic.pool(SECURE).tls!.certificate).toBeUndefined()
-    const shown = files(terminate).replace(
+    const shown = encrypting(terminate).replace(
       "spec:\n  gatewayClassName",
       "spec:\n  tls: { backend: { clientCertificateRef: { name: own } } }\n  gatewayClassName",
     )

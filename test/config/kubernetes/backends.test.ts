@@ -112,6 +112,15 @@ subsets:
   })
 })
 
+const grant = (from: string, to: string) => `apiVersion: gateway.networking.k8s.io/v1beta1
+kind: ReferenceGrant
+metadata: { name: g, namespace: far }
+spec:
+  from: [{ group: gateway.networking.k8s.io, ${from} }]
+  to: [{ ${to} }]
+---
+`
+
 describe("a reference is bad", () => {
   const sql = service("db", 5432, ["10.0.0.1"])
   test.each([
@@ -161,14 +170,6 @@ spec: { type: ExternalName, externalName: db.test, ports: [{ port: 5432 }] }
   })
 
   test("a grant of the other namespace lets it through, and only what it names", async () => {
-    const grant = (from: string, to: string) => `apiVersion: gateway.networking.k8s.io/v1beta1
-kind: ReferenceGrant
-metadata: { name: g, namespace: far }
-spec:
-  from: [{ group: gateway.networking.k8s.io, ${from} }]
-  to: [{ ${to} }]
----
-`
     const far = service("db", 5432, ["10.0.0.1"], "far")
     const through = async (from: string, to: string) =>
       new Traffic(EDGE + refs("{ name: db, port: 5432, namespace: far }") + far + grant(from, to)).goes(9000)
@@ -244,38 +245,19 @@ describe("weights", () => {
   })
 })
 
-describe("the key of a file", () => {
-  const files = (endpoints: string, more = "") => ({
-    "gateway.yaml": CLASS + EDGE,
-    "route.yaml": DB,
-    "other.yaml": refs("{ name: other, port: 80 }").replace("name: db", "name: zzz"),
-    "service.yaml": service("db", 5432, [endpoints]) + service("other", 80, ["10.9.9.9"]) + more,
-  })
-  const keys = (all: Readonly<Record<string, string>>) => {
-    const { parts } = new Traffic(all).compiled
-    return Object.fromEntries([...parts].map(([file, { key }]) => [file, key]))
-  }
+const fourFiles = (endpoints: string, more = "") => ({
+  "gateway.yaml": CLASS + EDGE,
+  "route.yaml": DB,
+  "other.yaml": refs("{ name: other, port: 80 }").replace("name: db", "name: zzz"),
+  "service.yaml": service("db", 5432, [endpoints]) + service("other", 80, ["10.9.9.9"]) + more,
+})
 
-  test("is the same for the same, and another one when its endpoints change, and only then", () => {
-    const before = keys(files("10.0.0.1"))
-    expect(keys(files("10.0.0.1"))).toEqual(before)
-    const after = keys(files("10.0.0.2"))
-    expect(after["route.yaml"]).not.toBe(before["route.yaml"])
-    expect(after["other.yaml"]).toBe(before["other.yaml"])
-    expect(after["gateway.yaml"]).toBe(before["gateway.yaml"])
-  })
+const keysOf = (all: Readonly<Record<string, string>>) => {
+  const { parts } = new Traffic(all).compiled
+  return Object.fromEntries([...parts].map(([file, { key }]) => [file, key]))
+}
 
-  test("changes with the listener, and when another route takes the traffic", () => {
-    const before = keys(files("10.0.0.1"))
-    const moved = keys({ ...files("10.0.0.1"), "gateway.yaml": CLASS + EDGE.replace("9000", "9001") })
-    expect(moved["route.yaml"]).not.toBe(before["route.yaml"])
-    const older = DB.replace("name: db }", 'name: aaa, creationTimestamp: "2020-01-01T00:00:00Z" }')
-    const taken = keys({ ...files("10.0.0.1"), "older.yaml": older })
-    expect(taken["route.yaml"]).not.toBe(before["route.yaml"])
-  })
-
-  test("changes with a policy of its Gateway", () => {
-    const policy = (cidr: string) => `apiVersion: tidegate.dev/v1alpha1
+const allowing = (cidr: string) => `apiVersion: tidegate.dev/v1alpha1
 kind: TidegatePolicy
 metadata: { name: office }
 spec:
@@ -283,8 +265,29 @@ spec:
   clients: { allow: [${cidr}] }
 ---
 `
-    const before = keys({ ...files("10.0.0.1"), "policy.yaml": policy("10.0.0.0/8") })
-    const after = keys({ ...files("10.0.0.1"), "policy.yaml": policy("10.0.0.0/9") })
+
+describe("the key of a file", () => {
+  test("is the same for the same, and another one when its endpoints change, and only then", () => {
+    const before = keysOf(fourFiles("10.0.0.1"))
+    expect(keysOf(fourFiles("10.0.0.1"))).toEqual(before)
+    const after = keysOf(fourFiles("10.0.0.2"))
+    expect(after["route.yaml"]).not.toBe(before["route.yaml"])
+    expect(after["other.yaml"]).toBe(before["other.yaml"])
+    expect(after["gateway.yaml"]).toBe(before["gateway.yaml"])
+  })
+
+  test("changes with the listener, and when another route takes the traffic", () => {
+    const before = keysOf(fourFiles("10.0.0.1"))
+    const moved = keysOf({ ...fourFiles("10.0.0.1"), "gateway.yaml": CLASS + EDGE.replace("9000", "9001") })
+    expect(moved["route.yaml"]).not.toBe(before["route.yaml"])
+    const older = DB.replace("name: db }", 'name: aaa, creationTimestamp: "2020-01-01T00:00:00Z" }')
+    const taken = keysOf({ ...fourFiles("10.0.0.1"), "older.yaml": older })
+    expect(taken["route.yaml"]).not.toBe(before["route.yaml"])
+  })
+
+  test("changes with a policy of its Gateway", () => {
+    const before = keysOf({ ...fourFiles("10.0.0.1"), "policy.yaml": allowing("10.0.0.0/8") })
+    const after = keysOf({ ...fourFiles("10.0.0.1"), "policy.yaml": allowing("10.0.0.0/9") })
     expect(after["route.yaml"]).not.toBe(before["route.yaml"])
   })
 })

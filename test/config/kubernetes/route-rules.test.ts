@@ -38,6 +38,7 @@ spec:
 `
 }
 const ON_ROUTE = "kind: TCPRoute, name: db"
+const CODE = "policy: { module: ./guard.ts }"
 
 describe("clients", () => {
   test("are let in by allow and kept out by deny, which goes first; the reason names the policy", async () => {
@@ -121,11 +122,21 @@ describe("upstream options", () => {
   })
 })
 
-describe("code", () => {
-  const CODE = "policy: { module: ./guard.ts }"
-  const guarded = (on_tcp_connect: (connection: Connection) => unknown, text = EDGE + DB, code = CODE) =>
-    new Traffic(text + policy("guard", code), {}, { "./guard.ts": { on_tcp_connect } })
+const never = () => new Promise(() => undefined)
 
+const guardedBy = (module: Readonly<Record<string, unknown>>, code = CODE) =>
+  new Traffic(EDGE + DB + policy("guard", code), {}, { "./guard.ts": module }).goes(9000)
+
+const problemsOf = (module: Readonly<Record<string, unknown>>, code = CODE) => {
+  const { parts } = compileKubernetes(objectsOf(CLASS + EDGE + DB + policy("guard", code)), STILL)
+  const contents = parts.get("objects.yaml")!.contents(new Map([["./guard.ts", module]]))
+  return "rules" in contents ? [] : contents.map(({ line, message }) => `${line! > 1} ${message}`)
+}
+
+const guarded = (on_tcp_connect: (connection: Connection) => unknown, text = EDGE + DB, code = CODE) =>
+  new Traffic(text + policy("guard", code), {}, { "./guard.ts": { on_tcp_connect } })
+
+describe("code", () => {
   test("is asked first, and next goes on to the route: at once, as a Promise and as an Effect", async () => {
     for (const answer of [() => next, async () => next, () => Effect.succeed(next)]) {
       const traffic = guarded(answer)
@@ -156,31 +167,23 @@ describe("code", () => {
   })
 
   test("may be any export, a default one, and has its own deadline", async () => {
-    const slow = () => new Promise(() => undefined)
-    const of = (module: Readonly<Record<string, unknown>>, code = CODE) =>
-      new Traffic(EDGE + DB + policy("guard", code), {}, { "./guard.ts": module }).goes(9000)
-    expect(await of({ strict: () => deny("strict") }, "policy: { module: ./guard.ts, export: strict }")).toBe(
+    expect(await guardedBy({ strict: () => deny("strict") }, "policy: { module: ./guard.ts, export: strict }")).toBe(
       "refused: strict",
     )
-    expect(await of({ default: () => deny("default") })).toBe("refused: default")
-    expect(await of({ on_tcp_connect: slow, deadline: "20ms" })).toBe("policy-timeout: no answer within 20 ms")
+    expect(await guardedBy({ default: () => deny("default") })).toBe("refused: default")
+    expect(await guardedBy({ on_tcp_connect: never, deadline: "20ms" })).toBe("policy-timeout: no answer within 20 ms")
   })
 
   test("that cannot be asked is a problem of the file, at the policy that names it", () => {
-    const problems = (module: Readonly<Record<string, unknown>>, code = CODE) => {
-      const { parts } = compileKubernetes(objectsOf(CLASS + EDGE + DB + policy("guard", code)), STILL)
-      const contents = parts.get("objects.yaml")!.contents(new Map([["./guard.ts", module]]))
-      return "rules" in contents ? [] : contents.map(({ line, message }) => `${line! > 1} ${message}`)
-    }
-    expect(problems({ strict: () => next }, "policy: { module: ./guard.ts, export: strickt }")).toEqual([
+    expect(problemsOf({ strict: () => next }, "policy: { module: ./guard.ts, export: strickt }")).toEqual([
       'true spec.policy.export: "./guard.ts": expected a function strickt, it has none; did you mean "strict"?',
     ])
-    expect(problems({ other: 5 })).toEqual([
+    expect(problemsOf({ other: 5 })).toEqual([
       'true spec.policy.module: "./guard.ts": expected a function on_tcp_connect, or a default export, it has none',
     ])
-    expect(problems({ on_tcp_connect: 5 })[0]).toContain("found 5")
-    expect(problems({ on_tcp_connect: () => next, setup: () => 1 })[0]).toContain("exports setup")
-    expect(problems({ on_tcp_connect: () => next, deadline: "soon" })[0]).toContain(
+    expect(problemsOf({ on_tcp_connect: 5 })[0]).toContain("found 5")
+    expect(problemsOf({ on_tcp_connect: () => next, setup: () => 1 })[0]).toContain("exports setup")
+    expect(problemsOf({ on_tcp_connect: () => next, deadline: "soon" })[0]).toContain(
       'deadline: "soon" is not a duration',
     )
   })
@@ -190,6 +193,11 @@ describe("code", () => {
     expect(parts.get("objects.yaml")!.modules.map(({ specifier }) => specifier)).toEqual(["./guard.ts"])
   })
 })
+
+const endingTwice = async (connection: Connection) => {
+  await connection.terminate()
+  await connection.terminate()
+}
 
 describe("TLS", () => {
   test("passes through at once, and ends by a handshake, whose failure is the connection's", async () => {
@@ -229,11 +237,7 @@ describe("TLS", () => {
     expect(await traffic.goes(9443, { sni: "end.test", terminated: { fails: "bad" } })).toBe(
       "tls-handshake-failed: bad",
     )
-    const twice = async (connection: Connection) => {
-      await connection.terminate()
-      await connection.terminate()
-    }
-    const failing = new Traffic(text, {}, { "./guard.ts": { on_tcp_connect: twice } })
+    const failing = new Traffic(text, {}, { "./guard.ts": { on_tcp_connect: endingTwice } })
     expect(await failing.goes(9443, { sni: "end.test" })).toStartWith("policy-failed: ")
   })
 })
