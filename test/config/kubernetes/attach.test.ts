@@ -287,13 +287,14 @@ const matches = (pattern: Hostname, name: string) =>
 const specificity = (pattern: Hostname) =>
   pattern === undefined ? -1 : pattern.startsWith("*.") ? pattern.split(".").length : 100 + pattern.length
 
+const meet = (a: Hostname, b: Hostname) =>
+  a === undefined ||
+  b === undefined ||
+  a === b ||
+  matches(a, b.replace("*.", "x.")) ||
+  matches(b, a.replace("*.", "x."))
+
 describe("random listeners and routes", () => {
-  const meet = (a: Hostname, b: Hostname) =>
-    a === undefined ||
-    b === undefined ||
-    a === b ||
-    matches(a, b.replace("*.", "x.")) ||
-    matches(b, a.replace("*.", "x."))
   const HOSTNAMES = ["a.test", "b.test", "x.a.test", "*.test", "*.a.test", "*.x.a.test", "y.x.a.test", "*.b.test"]
   const NAMES = ["a.test", "b.test", "x.a.test", "y.a.test", "y.x.a.test", "z.x.a.test", "q.b.test", "c.test", "else"]
 
