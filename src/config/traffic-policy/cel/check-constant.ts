@@ -5,7 +5,7 @@ import { Refused } from "./functions/refused.ts"
 import { checkZone } from "./functions/times.ts"
 import { refill } from "./bounds.ts"
 import { constantList, constantText } from "./node.ts"
-import type { Seen } from "./prepare.ts"
+import type { Seen } from "./walk.ts"
 import type { CelProblem } from "./problem.ts"
 
 /** What is wrong with them; a network that is none is a warning, since ngrok takes it for one without addresses. */

@@ -1,7 +1,7 @@
 // What to say of a call that no function fits, or that does something else than it seems to.
 import type { Overload } from "./environment.ts"
 import { labelOfFunction } from "./failure.ts"
-import type { Seen } from "./prepare.ts"
+import type { Seen } from "./walk.ts"
 import type { CelProblem } from "./problem.ts"
 import type { Refusal } from "./refusals.ts"
 import { mayBe, shown, type Type } from "./type.ts"
