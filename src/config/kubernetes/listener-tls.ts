@@ -15,7 +15,7 @@ import type { TidegatePolicySpec } from "./tidegate-policy.ts"
 
 /** What is before the slash of our own keys in `tls.options`. */
 const DOMAIN = "tidegate.dev/"
-const KEYS = ["min-version", "max-version", "ciphers", "alpn"] as const
+const KEYS = ["min-version", "max-version", "ciphers", "alpn", "certificates"] as const
 
 type TlsSettings = NonNullable<TidegatePolicySpec["tls"]>
 
@@ -40,7 +40,10 @@ export function readTlsOptions(options: Readonly<Record<string, string>> = {}): 
     const name = key.slice(DOMAIN.length)
     if (name === "ciphers") settings.ciphers = value
     else if (name === "alpn") settings.alpn = value.split(",").map((protocol) => protocol.trim())
-    else if (name === "min-version" || name === "max-version") {
+    else if (name === "certificates") {
+      // What counts without certificateRefs anyway, for whoever wants to say so: Terminate needs one of the two.
+      if (value !== "store") problems.push(`${key}: expected "store", found ${JSON.stringify(value)}`)
+    } else if (name === "min-version" || name === "max-version") {
       const version = versionOf(value)
       if (version === undefined) problems.push(`${key}: expected "1.2" or "1.3", found ${JSON.stringify(value)}`)
       else settings[name === "min-version" ? "minVersion" : "maxVersion"] = version
