@@ -11,6 +11,8 @@ import {
   type CelInput,
   type CelValue,
 } from "@bufbuild/cel"
+import { strings as extension } from "@bufbuild/cel/ext"
+import { spend } from "./bounds.ts"
 import { textIn } from "./dual.ts"
 import { CODECS } from "./functions/codecs.ts"
 import { HASHING } from "./functions/hashes.ts"
@@ -24,6 +26,8 @@ import { STRINGS } from "./functions/strings.ts"
 import { TIMES } from "./functions/times.ts"
 import { mayBe, typeOf, type Type } from "./type.ts"
 
+const { BYTES, STRING } = CelScalar
+
 type LibraryType = CelFunc["result"]
 
 /** One way to call a function. */
@@ -35,14 +39,25 @@ export interface Overload {
 }
 
 const own = [...OPERATORS, ...STRINGS, ...LISTS, ...HASHING, ...NETWORK, ...CODECS, ...TIMES, ...IMPURE]
-const plainEnvironment = celEnv({ funcs: own })
+const plainEnvironment = celEnv({ funcs: [...extension, ...own] })
 const known = new Set(Array.from(plainEnvironment.funcs, ({ id }) => id))
+
+/** Those of the library that take time in proportion to a text: they are charged for it. */
+const charged = Array.from(plainEnvironment.funcs).filter(
+  (func) => !own.includes(func) && [func.target, ...func.arguments].some((type) => type === STRING || type === BYTES),
+)
 
 /** What texts with fields are for the library. */
 const DUAL = mapType(CelScalar.DYN, CelScalar.DYN)
 
 export const ENVIRONMENT = celEnv({
-  funcs: [...plainEnvironment.funcs, ...LOOPS, ...INTERNAL, ...Array.from(plainEnvironment.funcs, forDuals).flat()],
+  funcs: [
+    ...plainEnvironment.funcs,
+    ...charged.map(inBounds),
+    ...LOOPS,
+    ...INTERNAL,
+    ...Array.from(plainEnvironment.funcs, forDuals).flat(),
+  ],
 })
 
 /** Those that give another value each time. */
@@ -71,10 +86,25 @@ export function fitting(name: string, target: Type | undefined, given: readonly 
   )
 }
 
+/** 100 digits: a number of 64 bits has 20, and what reads numbers takes the square of their length. */
+const LONGEST_NUMBER = 100
+
+function inBounds(func: CelFunc): CelFunc {
+  const isNumber = func.name === "int" || func.name === "uint"
+  return remade(func, [...(func.target === undefined ? [] : [func.target]), ...func.arguments], (values) => {
+    for (const value of values) {
+      if (typeof value !== "string" && !(value instanceof Uint8Array)) continue
+      if (isNumber && value.length > LONGEST_NUMBER) throw new Refused(`${func.name}: the text is no number`)
+      spend(value.length >> 1)
+    }
+    return values
+  })
+}
+
 /** The same function for texts with fields, in any place of a text. */
 function forDuals(func: CelFunc): CelFunc[] {
   const types = [...(func.target === undefined ? [] : [func.target]), ...func.arguments]
-  const places = types.flatMap((type, i) => (type === CelScalar.STRING ? [i] : []))
+  const places = types.flatMap((type, i) => (type === STRING ? [i] : []))
   return Array.from({ length: 2 ** places.length - 1 }, (_, choice) => {
     const chosen = new Set(places.filter((_, bit) => ((choice + 1) >> bit) & 1))
     return variant(
@@ -86,12 +116,20 @@ function forDuals(func: CelFunc): CelFunc[] {
 }
 
 function variant(func: CelFunc, types: readonly LibraryType[], places: ReadonlySet<number>): CelFunc {
+  return remade(func, types, (values) => values.map((value, i) => (places.has(i) ? textOf(value) : value)))
+}
+
+/** The same function for other types, with a look at its values before it gets them: those of a method start with its target. */
+function remade(
+  func: CelFunc,
+  types: readonly LibraryType[],
+  given: (values: readonly CelValue[]) => readonly CelValue[],
+): CelFunc {
   const call = (values: readonly CelValue[]): CelInput => {
-    const given = values.map((value, i) => (places.has(i) ? textOf(value) : value))
-    const result =
-      func.target === undefined ? func.call(0, undefined, given) : func.call(0, given[0] ?? null, given.slice(1))
-    // The library makes a value of what is thrown.
-    if (isCelError(result)) throw result
+    const [first = null, ...rest] = given(values)
+    const result = func.target === undefined ? func.call(0, undefined, [first, ...rest]) : func.call(0, first, rest)
+    // The library makes a value of what is thrown, which says where the call is.
+    if (isCelError(result)) throw result.cause instanceof Error ? result.cause : new Error(result.message)
     return result ?? null
   }
   const [target = CelScalar.DYN, ...rest] = types

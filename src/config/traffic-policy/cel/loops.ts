@@ -23,7 +23,7 @@ export function loopOf(walk: Walk, expr: Expr): Seen {
   const made = comprehension(expr, {
     accuInit: start?.expr ?? call(expr, "@newList", []),
     accuVar: into.alias,
-    iterRange: over.expr,
+    iterRange: call(expr, "@over", [over.expr]),
     iterVar: item.alias,
     loopCondition: call(expr, "@step", [condition.expr]),
     loopStep: step,
@@ -64,7 +64,7 @@ export function sortByOf(walk: Walk, expr: Expr, target: Expr, name: string, key
   const pairs = comprehension(expr, {
     accuInit: call(expr, "@newList", []),
     accuVar: into.alias,
-    iterRange: over.expr,
+    iterRange: call(expr, "@over", [over.expr]),
     iterVar: item.alias,
     loopCondition: call(expr, "@step", [constant(expr, true)]),
     loopStep: call(expr, "@append", [ident(expr, into.alias), list(expr, [by.expr, ident(expr, item.alias)])]),

@@ -489,10 +489,24 @@ describe("bounds", () => {
     ["lists.range(30000).map(x, 'a').join().matches('(a?){30}(a*)*b')", "ERR_NGROK_2249"],
     ["lists.range(1000).all(x, x in lists.range(1000)) || true", "ERR_NGROK_2249"],
     ["lists.range(20000).map(x, dyn(x)).distinct().size() > 0", "ERR_NGROK_2249"],
+    ["lists.range(20000).all(a, lists.range(20000).exists(b, true))", "ERR_NGROK_2249"],
+    ["lists.range(20000).all(x, !vars.long.contains('b'))", "ERR_NGROK_2249"],
+    ["lists.range(20000).all(x, vars.long == vars.long)", "ERR_NGROK_2249"],
+    ["lists.range(20000).all(x, vars.long.lowerAscii() != '')", "ERR_NGROK_2249"],
+    ["lists.range(20000).all(x, size(vars.long) > x)", "ERR_NGROK_2249"],
+    ["lists.range(20000).all(x, bytes(vars.long) == bytes(vars.long))", "ERR_NGROK_2249"],
   ])("%s ends", (expression, code) => {
     const { problems, program } = compileExpression(expression)
     expect(problems).toEqual([])
-    expect(program?.evaluate(facts())).toMatchObject({ _tag: "EvaluationFailed", code })
+    const made = facts()
+    made.setVar("long", "a".repeat(500_000))
+    expect(program?.evaluate(made)).toMatchObject({ _tag: "EvaluationFailed", code })
+  })
+
+  test("numbers of a million digits are no numbers", () => {
+    const made = facts()
+    made.setVar("long", "9".repeat(1_000_000))
+    expect(given("int(vars.long)", made)).toBe("ERR_NGROK_2238: int: the text is no number")
   })
 
   test("patterns that back-tracking would never get through are done", () => {

@@ -17,8 +17,14 @@ import { Refused } from "./refused.ts"
 
 /** CEL's `==`: numbers are compared across their types, and values of other types are never equal. @throws TooMuch */
 export function equal(a: CelValue, b: CelValue): boolean {
-  if (a === b) return true
-  if (typeof a === "string" && typeof b === "string") return false
+  if (a === b) {
+    if (typeof a === "string") spend(a.length >> 6)
+    return true
+  }
+  if (typeof a === "string" && typeof b === "string") {
+    spend(Math.min(a.length, b.length) >> 6)
+    return false
+  }
   const left = undual(a)
   const right = undual(b)
   if (left === right) return true
@@ -32,7 +38,10 @@ function equalObjects(left: Exclude<CelValue, null | boolean | number | bigint |
   if (isCelList(left)) return isCelList(right) && equalLists(left, right)
   if (isCelMap(left)) return isCelMap(right) && equalMaps(left, right)
   if (isCelType(left)) return isCelType(right) && left.name === right.name
-  if (left instanceof Uint8Array) return right instanceof Uint8Array && Buffer.compare(left, right) === 0
+  if (left instanceof Uint8Array) {
+    spend(left.length >> 6)
+    return right instanceof Uint8Array && Buffer.compare(left, right) === 0
+  }
   const one = messageOf(left)
   const other = messageOf(right)
   if (one === undefined || other === undefined || one.$typeName !== other.$typeName) return false

@@ -5,6 +5,7 @@ import {
   celList,
   CelScalar,
   isCelList,
+  isCelMap,
   listType,
   type CelFunc,
   type CelList,
@@ -27,6 +28,11 @@ export const LOOPS: readonly CelFunc[] = [
   celFunc("@step", [DYN], DYN, (condition) => {
     spend(STEP)
     return condition
+  }),
+  // Each loop starts with a copy of what it goes through.
+  celFunc("@over", [DYN], DYN, (range) => {
+    if (isCelList(range) || isCelMap(range)) spend(range.size)
+    return range
   }),
   celFunc("@newList", [], LIST, () => {
     const items: CelValue[] = []

@@ -11,6 +11,8 @@ const LIST = listType(DYN)
 
 /** 1,000 networks, twice: they are written in policies. */
 const REMEMBERED = 1000
+/** 64 characters: no address or network is longer, and what is not looked at need not be remembered. */
+const LONGEST = 64
 /** What parsing and compiling a network is counted as. */
 const COMPILE = 20
 
@@ -26,6 +28,7 @@ let lastText = ""
 let lastIp: Ip | undefined
 
 function ipOf(text: string): Ip | undefined {
+  if (text.length > LONGEST) return undefined
   if (text !== lastText) {
     lastText = text
     lastIp = parseIp(text)
@@ -39,6 +42,7 @@ function inRange(address: string, network: string): boolean {
 }
 
 function networkOf(text: string): CidrSet {
+  if (text.length > LONGEST) return EMPTY
   let network = single.get(text)
   if (network === undefined) {
     spend(COMPILE)
@@ -65,6 +69,7 @@ function networksOf(list: CelList): CidrSet {
 
 /** Whether it is a network; for warnings about constants too. */
 export function isNetwork(text: string): boolean {
+  if (text.length > LONGEST) return false
   try {
     parseCidr(text)
     return true

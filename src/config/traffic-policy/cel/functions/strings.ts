@@ -15,6 +15,7 @@ const WIDE = /[\ud800-\udfff]/
 
 /** A text as its code points; most have one unit for each, and are their own. */
 export function points(text: string): string | string[] {
+  spend(text.length >> 6)
   if (!WIDE.test(text)) return text
   spend(text.length)
   return Array.from(text)
@@ -89,6 +90,7 @@ function joined(list: CelList, by: string): string {
 
 /** Unicode's mapping of single characters: what would become several keeps one, as in Go. */
 function mapCase(text: string, change: (char: string) => string, several: (changed: string, char: string) => string) {
+  spend(text.length >> 4)
   const quick = change(text)
   if (quick.length === text.length) return quick
   spend(text.length)
@@ -124,10 +126,19 @@ function format(this: string, values: CelList): string {
   throw new Refused(isCelError(result) ? result.message.replace(/^.*function format: /, "format: ") : "format")
 }
 
-const own = new Set(["charAt", "format", "indexOf", "join", "lastIndexOf", "replace", "split", "substring"])
-
 export const STRINGS: readonly CelFunc[] = [
-  ...extension.filter(({ name }) => !own.has(name)),
+  celMethod("contains", STRING, [STRING], BOOL, function (part) {
+    spend(this.length >> 6)
+    return this.includes(part)
+  }),
+  celMethod("startsWith", STRING, [STRING], BOOL, function (part) {
+    spend(part.length >> 6)
+    return this.startsWith(part)
+  }),
+  celMethod("endsWith", STRING, [STRING], BOOL, function (part) {
+    spend(part.length >> 6)
+    return this.endsWith(part)
+  }),
   celMethod("charAt", STRING, [INT], STRING, function (at) {
     const start = position("charAt", at, points(this).length)
     return cut(this, start, start + 1)
