@@ -5,7 +5,7 @@ export type Hostname = string | undefined
 
 /** As listeners match names: lower case, without a final dot. */
 export function normalHostname(name: string): string {
-  return name.replace(/\.$/, "").toLowerCase()
+  return (name.endsWith(".") ? name.slice(0, -1) : name).toLowerCase()
 }
 
 function isWildcard(name: string): boolean {

@@ -70,6 +70,8 @@ export class Parents {
   }
 }
 
+const NO_HOSTNAMES: readonly string[] = Object.freeze([])
+
 function parentOf(
   route: AnyRoute,
   ref: ParentReference,
@@ -81,11 +83,12 @@ function parentOf(
   const refused = (reason: string, message: string): Parent => {
     return { index, ref, matches: [], refusal: isFalse("Accepted", reason, message) }
   }
-  const meant = listeners.filter(
-    (listener) =>
-      (sectionName === undefined || listener.spec.name === sectionName) &&
-      (port === undefined || listener.port === port),
-  )
+  // One pass for what is fine, as nearly all is: there may be tens of thousands of routes.
+  const meant: ListenerState[] = []
+  for (const listener of listeners) {
+    if (sectionName !== undefined && listener.spec.name !== sectionName) continue
+    if (port === undefined || listener.port === port) meant.push(listener)
+  }
   if (meant.length === 0) return refused("NoMatchingParent", noMatch(ref, owner, listeners))
   const { kind } = route
   if (kind !== "TCPRoute" && kind !== "TLSRoute")
@@ -94,15 +97,18 @@ function parentOf(
       `This gateway works at layer 4 and serves no ${kind}: attach a TCPRoute to a TCP listener, or a TLSRoute to a TLS one`,
     )
   const { namespace } = route.metadata
-  const open = meant.filter(({ kinds }) => kinds.includes(kind)).filter((listener) => listener.allows(namespace))
+  const hostnames = kind === "TLSRoute" ? (route.body.spec.hostnames ?? NO_HOSTNAMES) : NO_HOSTNAMES
+  const matches: Match[] = []
+  const open: ListenerState[] = []
+  for (const listener of meant) {
+    if (!listener.kinds.includes(kind) || !listener.allows(namespace)) continue
+    open.push(listener)
+    const names = together(hostnames, listener.hostname)
+    if (names.length > 0) matches.push({ listener, names })
+  }
+  if (matches.length > 0) return { index, ref, matches, refusal: undefined }
   if (open.length === 0)
     return refused("NotAllowedByListeners", list(meant.map((listener) => notAllowed(kind, namespace, listener))))
-  const hostnames = kind === "TLSRoute" ? (route.body.spec.hostnames ?? []) : []
-  const matches = open.flatMap((listener): Match[] => {
-    const names = together(hostnames, listener.hostname)
-    return names.length === 0 ? [] : [{ listener, names }]
-  })
-  if (matches.length > 0) return { index, ref, matches, refusal: undefined }
   const theirs = list(open.map(({ hostname = "any", spec }) => `${spec.name}: ${hostname}`))
   return refused(
     "NoMatchingListenerHostname",

@@ -14,16 +14,17 @@ import type { ParentReference } from "./types.ts"
 /** A condition of ours: the route is attached, and another one gets the traffic. */
 export const SUPERSEDED = "tidegate.dev/Superseded"
 
-/** By listener. */
-export interface Outcomes {
-  get(listener: ListenerState): Outcome | undefined
+/** What becomes of a route's names on one listener. */
+export interface OutcomeOf {
+  readonly listener: ListenerState
+  readonly outcome: Outcome
 }
 
 /** What there is to say of a route beside its parents. */
 export interface RouteFacts {
   readonly backends: readonly Backend[]
   /** On the listeners that serve. */
-  readonly outcomes: Outcomes
+  readonly outcomes: readonly OutcomeOf[]
   /** Rules behind the first one, which older versions allow. */
   readonly dropped: number
 }
@@ -90,7 +91,7 @@ function attached({ matches }: Parent, facts: RouteFacts | undefined): Said {
       : `listeners ${list(matches.map(({ listener }) => listener.spec.name))}`
   let but = ""
   for (const { listener } of matches) {
-    const outcome = facts?.outcomes.get(listener)
+    const outcome = outcomeOn(listener, facts?.outcomes)
     const on = matches.length === 1 ? "" : `${listener.spec.name}: `
     if (outcome === undefined) but += `; ${on}it does not serve, see its conditions`
     else if (outcome.left.length > 0)
@@ -98,6 +99,10 @@ function attached({ matches }: Parent, facts: RouteFacts | undefined): Said {
     if (outcome?.lost !== undefined) but += `; ${on}${supersededBy(outcome)}`
   }
   return { ...ATTACHED, message: `Attached to ${where}${but}` }
+}
+
+function outcomeOn(listener: ListenerState, outcomes: readonly OutcomeOf[] | undefined): Outcome | undefined {
+  return outcomes?.find((each) => each.listener === listener)?.outcome
 }
 
 function supersededBy({ lost = NOBODY, won }: Outcome): string {
@@ -125,10 +130,11 @@ function more({ matches }: Parent, { dropped, outcomes }: RouteFacts): readonly 
         `Dropped Rule: only the first rule is served, ${dropped} more cannot match anything else`,
       ),
     )
-  const superseded = matches.flatMap(({ listener }) => {
-    const outcome = outcomes.get(listener)
-    return outcome?.lost === undefined ? [] : `listener ${listener.spec.name}: ${supersededBy(outcome)}`
-  })
+  const superseded: string[] = []
+  for (const { listener } of matches) {
+    const outcome = outcomeOn(listener, outcomes)
+    if (outcome?.lost !== undefined) superseded.push(`listener ${listener.spec.name}: ${supersededBy(outcome)}`)
+  }
   if (superseded.length > 0) said.push(isTrue(SUPERSEDED, "AnotherRouteGoesBefore", list(superseded)))
   return said
 }

@@ -22,7 +22,7 @@ import type { Objects } from "./objects.ts"
 import { Parents, type AnyRoute, type Match, type Parent } from "./parents.ts"
 import type { Policies } from "./policies.ts"
 import { rulesOf, type Serving } from "./route-rules.ts"
-import { routeStatus } from "./route-status.ts"
+import { routeStatus, type OutcomeOf } from "./route-status.ts"
 import type { Share } from "./shares.ts"
 
 /**
@@ -113,12 +113,12 @@ class Attaching {
     })
     const parents = this.parentsOf(route)
     const attachments: Attachment[] = []
-    const matches = new Set<ListenerState>()
+    const seen = parents.length > 1 ? new Set<ListenerState>() : undefined
     for (const parent of parents) {
       for (const match of parent.matches) {
         // Two references may lead to one listener.
-        if (matches.has(match.listener)) continue
-        matches.add(match.listener)
+        if (seen?.has(match.listener) === true) continue
+        seen?.add(match.listener)
         this.count(match, backends)
         if (!match.listener.serves) continue
         const attachment: Attachment = { route, match }
@@ -137,11 +137,11 @@ class Attaching {
   }
 
   private serve({ attachments, backends, parents, route }: Served): void {
-    const outcomes = new Map<ListenerState, Outcome>()
+    const outcomes: OutcomeOf[] = []
     for (const attachment of attachments) {
       const { listener } = attachment.match
       const outcome = this.contests.outcome(attachment)
-      outcomes.set(listener, outcome)
+      outcomes.push({ listener, outcome })
       if (outcome.won.length === 0) continue
       if (outcome.won.includes(listener.hostname)) listener.isTaken = true
       this.draft(route, listener, outcome, backends)
