@@ -1,7 +1,7 @@
 // The manifests of a test as they are given to the gateway: the texts of the folder, with what a file cannot know filled
 // in. Whatever is not touched stays as it was written.
 import { readFileSync } from "node:fs"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import { isMap, parseAllDocuments, type Document } from "yaml"
 import { Unreadable } from "./expectations.ts"
 
@@ -49,7 +49,7 @@ export class Manifests {
       const documents = [...parseAllDocuments(text)].filter((document) => isMap(document.contents))
       const broken = documents.flatMap(({ errors }) => errors)[0]
       if (broken !== undefined) throw new Unreadable(`${file}: ${broken.message}`)
-      return { file, documents }
+      return { file: basename(file), documents }
     })
     return new Manifests(read, namespace)
   }

@@ -1,5 +1,5 @@
 // One test: its manifests, the cluster around them, a gateway, and everything that is expected of it.
-import { mkdirSync, renameSync, writeFileSync } from "node:fs"
+import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { NoAddress, type Addresses } from "./addresses.ts"
 import type { Certificate } from "./certificates.ts"
@@ -142,7 +142,11 @@ function orSkip<Made>(make: () => Made): Made {
 
 function takeAway(text: string, manifests: Manifests, given: Given, policies: string): void {
   remove(text, manifests, given)
-  for (const [file, changed] of manifests.texts()) put(policies, file, changed)
+  for (const [file, changed] of manifests.texts()) {
+    // An empty file would be a slip of the hand: what it served would go on.
+    if (changed === "") rmSync(join(policies, file), { force: true })
+    else put(policies, file, changed)
+  }
 }
 
 /** All at once, so that no half of it is ever read. */
