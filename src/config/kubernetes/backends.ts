@@ -21,6 +21,7 @@ import {
 } from "./endpoints.ts"
 import type { ListenerState } from "./listener-state.ts"
 import { GATEWAY_GROUP, titleOf, type Objects } from "./objects.ts"
+import { serviceOptions, type ServiceOptions } from "./service-options.ts"
 import type { BackendReference } from "./types.ts"
 
 /** Reasons of `ResolvedRefs`. */
@@ -67,6 +68,7 @@ export class Backends {
   private readonly endpoints: EndpointIndex
   private readonly backendTls: BackendTls
   private readonly destinations = new Map<string, Destination>()
+  private readonly annotations = new Map<Service, ServiceOptions | undefined>()
   private suggested = 0
   private names: Map<string, string[]> | undefined
 
@@ -115,19 +117,35 @@ export class Backends {
     return didYouMean(name, (this.names.get(namespace) ?? []).slice(0, MOST_NAMES))
   }
 
+  /** What the annotations of a Service say. */
+  annotated(service: Service): ServiceOptions | undefined {
+    const { annotations } = service.metadata
+    // Nearly all have none.
+    for (const _ in annotations) {
+      if (!this.annotations.has(service)) this.annotations.set(service, serviceOptions(service, this.objects))
+      return this.annotations.get(service)
+    }
+    return undefined
+  }
+
   /** Where connections of a listener go. TLS that passes through is not encrypted once more. */
   destination(found: Found, listener: ListenerState, effective: Effective): Destination {
-    const encryption = listener.mode === "Passthrough" ? undefined : this.backendTls.of(found.service, found.port)
-    if (encryption === undefined && effective.upstreamTitle === "") {
+    const annotated = this.annotated(found.service)
+    const encryption =
+      listener.mode === "Passthrough"
+        ? undefined
+        : (this.backendTls.of(found.service, found.port) ?? annotated?.encryption)
+    if (encryption === undefined && annotated === undefined && effective.upstreamTitle === "") {
       let simple = plain.get(found)
       if (simple === undefined) plain.set(found, (simple = simpleDestination(found, effective)))
       return simple
     }
-    const own = encryption === undefined ? undefined : listener.clientCertificate
+    const own =
+      encryption?.tls?.certificate === undefined && encryption !== undefined ? listener.clientCertificate : undefined
     // What is special about it belongs to its name: one name is one pool, in all files.
     const tls = encryption === undefined ? "" : own === undefined ? ", tls" : `, tls of ${titleOf(listener.gateway)}`
     const special = `${effective.upstreamTitle === "" ? "" : `, ${effective.upstreamTitle}`}${tls}`
-    const name = `${found.name} (${special.slice(2)})`
+    const name = special === "" ? found.name : `${found.name} (${special.slice(2)})`
     let known = this.destinations.get(name)
     if (known !== undefined) return known
     if (encryption?.problem !== undefined) known = refused(encryption.problem)
@@ -139,8 +157,11 @@ export class Backends {
         name,
         found,
         certified,
-        `${encryption?.key ?? ""}${own === undefined ? "" : digestOf(JSON.stringify(own))}`,
-        effective,
+        `${encryption?.key ?? ""} ${own === undefined ? "" : digestOf(JSON.stringify(own))} ${annotated?.key ?? ""}`,
+        // What a policy says goes before what the Service says.
+        annotated === undefined
+          ? effective
+          : { ...effective, upstream: { ...annotated.options, ...effective.upstream } },
       )
     }
     this.destinations.set(name, known)
@@ -195,7 +216,7 @@ function toPool(
   name: string,
   { endpoints: { places } }: Found,
   tls: UpstreamTls | undefined,
-  tlsKey: string,
+  moreKey: string,
   { upstream, upstreamKey }: Effective,
 ): Destination {
   let spec: PoolSpec | undefined
@@ -212,7 +233,7 @@ function toPool(
   for (const { hostPort, isName, priority } of places) where += ` ${hostPort}${isName ? `@${priority}` : ""}`
   return {
     decide: () => (decision ??= poolRoute(name)),
-    key: digestOf(`${name}${where} ${tlsKey} ${upstreamKey}`),
+    key: digestOf(`${name}${where} ${moreKey} ${upstreamKey}`),
     pool: { name, spec: () => (spec ??= made()) },
   }
 }

@@ -16,6 +16,7 @@ import { BackendTls } from "./backend-tls.ts"
 import { Backends, refused, type Backend } from "./backends.ts"
 import { Contests, type Attachment, type Outcome } from "./contests.ts"
 import { EffectivePolicies, type Route } from "./effective.ts"
+import type { Service } from "./endpoints.ts"
 import type { ListenerState } from "./listener-state.ts"
 import { stateOf } from "./object-states.ts"
 import type { Objects } from "./objects.ts"
@@ -24,6 +25,7 @@ import type { Policies } from "./policies.ts"
 import { rulesOf, type Serving } from "./route-rules.ts"
 import { routeStatus, type OutcomeOf } from "./route-status.ts"
 import type { Share } from "./shares.ts"
+import type { AnyObject } from "./types.ts"
 
 /**
  * Attaches every route to its parents. Gives the parts of the files that hold routes (rules, and the pools that they lead
@@ -54,6 +56,8 @@ interface Served {
 
 /** What a file with routes will give. */
 interface FileDraft {
+  /** Absolute. */
+  readonly path: string
   readonly servings: Serving[]
   readonly keys: string[]
   readonly warnings: Diagnostic[]
@@ -78,6 +82,7 @@ class Attaching {
   private readonly files = new Map<string, FileDraft>()
   private readonly listenerKeys = new Map<ListenerState, string>()
   private readonly states: ObjectState[] = []
+  private readonly annotated = new Set<Service>()
 
   constructor(objects: Objects, listeners: readonly ListenerState[], policies: Policies, surroundings: Surroundings) {
     this.objects = objects
@@ -109,6 +114,7 @@ class Attaching {
       const backend = this.backends.resolve(route, ref)
       if (backend.problem !== undefined)
         this.warn(route, ["spec", "rules", 0, "backendRefs", i], backend.problem.message)
+      else this.warnOf(backend.found.service)
       return backend
     })
     const parents = this.parentsOf(route)
@@ -164,7 +170,8 @@ class Attaching {
       key += `\n${weight} ${destination.key}`
       return { destination, weight }
     })
-    const draft = this.fileOf(route)
+    // Any free port is that of one file: that of the listener.
+    const draft = this.fileOf(listener.port === 0 ? listener.owner : route)
     draft.servings.push({ route, listener, patterns: won, shares, effective })
     draft.keys.push(key)
   }
@@ -192,21 +199,29 @@ class Attaching {
     return parents
   }
 
-  private warn(route: AnyRoute, path: readonly PropertyKey[], message: string): void {
-    const draft = this.fileOf(route)
-    if (draft.warnings.length < MOST_WARNINGS) draft.warnings.push(problemAt(route.document, path, message))
+  /** What is wrong with the annotations of a Service is said once, in its own file. */
+  private warnOf(service: Service): void {
+    const annotated = this.backends.annotated(service)
+    if (annotated === undefined || this.annotated.has(service)) return
+    this.annotated.add(service)
+    for (const note of annotated.notes) this.warn(service, ["metadata", "annotations"], note)
+  }
+
+  private warn(object: AnyRoute | Service, path: readonly PropertyKey[], message: string): void {
+    const draft = this.fileOf(object)
+    if (draft.warnings.length < MOST_WARNINGS) draft.warnings.push(problemAt(object.document, path, message))
     else draft.more++
   }
 
-  private fileOf({ document }: AnyRoute): FileDraft {
-    const { file } = document.source
+  private fileOf({ document }: AnyObject): FileDraft {
+    const { file, path } = document.source
     let draft = this.files.get(file)
-    if (draft === undefined) this.files.set(file, (draft = { servings: [], keys: [], warnings: [], more: 0 }))
+    if (draft === undefined) this.files.set(file, (draft = { path, servings: [], keys: [], warnings: [], more: 0 }))
     return draft
   }
 }
 
-function partOf({ keys, more, servings, warnings }: FileDraft): Part {
+function partOf({ keys, more, path, servings, warnings }: FileDraft): Part {
   const modules: ModuleRequest[] = []
   for (const { effective } of servings) {
     if (effective.code === undefined) continue
@@ -219,13 +234,13 @@ function partOf({ keys, more, servings, warnings }: FileDraft): Part {
   return {
     key: digestOf(keys.join("\n\n")),
     modules,
-    contents: (loaded) => contentsOf(servings, loaded),
+    contents: (loaded) => contentsOf(path, servings, loaded),
     problems: [],
     warnings: all,
   }
 }
 
-function contentsOf(servings: readonly Serving[], modules: Modules): Contents | readonly Diagnostic[] {
+function contentsOf(path: string, servings: readonly Serving[], modules: Modules): Contents | readonly Diagnostic[] {
   const rules: Rule[] = []
   const problems: Diagnostic[] = []
   const pools = new Map<string, PoolSpec>()
@@ -255,8 +270,8 @@ function contentsOf(servings: readonly Serving[], modules: Modules): Contents | 
     geoip: [],
     limits: [],
     placeOfPool: (name) => {
-      const document = (owners.get(name) ?? servings[0]!.route).document
-      return document.place(["spec", "rules", 0, "backendRefs"])
+      const route = owners.get(name) ?? servings[0]?.route
+      return route?.document.place(["spec", "rules", 0, "backendRefs"]) ?? { path }
     },
   }
 }

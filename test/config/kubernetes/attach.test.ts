@@ -114,6 +114,25 @@ const crossing = (from: string) =>
   service("db", 5432, ["127.0.0.1"], "far") +
   route("TCPRoute", "db", `${parent("name: edge, namespace: default")}\n${to("db")}`, { namespace: "far" })
 
+test("any free port is that of the file of its listener, wherever the route stands", () => {
+  const set = `apiVersion: gateway.networking.k8s.io/v1
+kind: ListenerSet
+metadata: { name: any }
+spec: { parentRef: { name: edge }, listeners: [{ name: free, port: 0, protocol: TCP }] }
+---
+`
+  const traffic = new Traffic({
+    "a.yaml": CLASS + gateway("edge", [TCP], ["allowedListeners: { namespaces: { from: All } }"]),
+    "b.yaml": set,
+    "c.yaml": DB + route("TCPRoute", "db", `${parent("kind: ListenerSet, name: any")}\n${to("db")}`),
+  })
+  expect(traffic.contents.get("b.yaml")!.rules.map(({ title }) => title)).toEqual([
+    "ListenerSet default/any, listener free",
+    "TCPRoute default/db",
+  ])
+  expect(traffic.contents.get("c.yaml")?.rules ?? []).toEqual([])
+})
+
 describe("a route is not allowed", () => {
   test.each([
     ["TCPRoute", "{ name: web, port: 80, protocol: HTTP }", "listener web (HTTP) takes no TCPRoute"],

@@ -291,3 +291,75 @@ describe("the key of a file", () => {
     expect(after["route.yaml"]).not.toBe(before["route.yaml"])
   })
 })
+
+const annotated = (...all: readonly string[]) =>
+  service("db", 5432, ["10.0.0.1"]).replace(
+    "metadata: { name: db, namespace: default }",
+    `metadata: { name: db, namespace: default, annotations: { ${all.join(", ")} } }`,
+  )
+
+describe("annotations of a Service", () => {
+  test("are options of its pool", async () => {
+    const traffic = new Traffic(
+      EDGE +
+        DB +
+        annotated(
+          "tidegate.dev/balance: least-connections",
+          "tidegate.dev/connect-timeout: 2s",
+          'tidegate.dev/retries: "1"',
+          'tidegate.dev/proxy-protocol: "2"',
+          "tidegate.dev/health: postgres",
+        ),
+    )
+    expect(await traffic.goes(9000)).toBe(POOL)
+    expect(traffic.pool(POOL)).toMatchObject({
+      balance: "least-connections",
+      connectTimeout: 2000,
+      retries: 1,
+      proxyProtocol: 2,
+      health: { check: { postgres: {} } },
+    })
+    expect(traffic.warnings()).toEqual([])
+  })
+
+  test("give way to a TidegatePolicy, option by option", () => {
+    const policy = `apiVersion: tidegate.dev/v1alpha1
+kind: TidegatePolicy
+metadata: { name: fast }
+spec:
+  targetRefs: [{ group: gateway.networking.k8s.io, kind: Gateway, name: edge }]
+  upstream: { connectTimeout: 1s }
+---
+`
+    const own = annotated("tidegate.dev/connect-timeout: 2s", 'tidegate.dev/retries: "3"')
+    const traffic = new Traffic(EDGE + DB + own + policy)
+    expect(traffic.pool(`${POOL} (TidegatePolicy default/fast)`)).toMatchObject({ connectTimeout: 1000, retries: 3 })
+  })
+
+  test("that are wrong are warnings, and the others are carried out", async () => {
+    const wrong = ["tidegate.dev/balence: hash", "tidegate.dev/retries: many", 'tidegate.dev/max-connections: "5"']
+    const traffic = new Traffic(EDGE + DB + annotated(...wrong, "example.com/other: x"))
+    expect(await traffic.goes(9000)).toBe(POOL)
+    expect(traffic.pool(POOL).targets[0]!.maxConnections).toBe(5)
+    expect(traffic.pool(POOL).retries).toBeUndefined()
+    expect(traffic.warnings()).toEqual([
+      'metadata.annotations: tidegate.dev/balence: there is no such annotation of a Service; did you mean "balance"?',
+      expect.stringContaining("tidegate.dev/retries"),
+    ])
+  })
+
+  test("of Kong are carried out as well: times, and TLS with authorities or without", async () => {
+    const times = ['konghq.com/connect-timeout: "1500"', 'konghq.com/retries: "2"']
+    const plain = new Traffic(EDGE + DB + annotated(...times))
+    await plain.goes(9000)
+    expect(plain.pool(POOL)).toMatchObject({ connectTimeout: 1500, retries: 2 })
+    const tls = ["konghq.com/protocol: tls", 'konghq.com/tls-verify: "false"']
+    const encrypted = new Traffic(EDGE + DB + annotated(...tls))
+    expect(await encrypted.goes(9000)).toBe(`${POOL} (tls)`)
+    expect(encrypted.pool(`${POOL} (tls)`).tls).toEqual({ insecureSkipVerify: true })
+    const missing = new Traffic(
+      EDGE + DB + annotated("konghq.com/protocol: tls", "konghq.com/ca-certificates-secrets: none"),
+    )
+    expect(await missing.goes(9000)).toStartWith("refused: Service default/db: there is no Secret default/none")
+  })
+})
