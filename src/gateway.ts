@@ -25,6 +25,7 @@ import { howToTry } from "./how-to-try.ts"
 import { Failures } from "./observe/failures.ts"
 import type { Events } from "./observe/events.ts"
 import type { Log } from "./observe/log.ts"
+import { openLookups, type LookupOptions } from "./lookups.ts"
 import { openPools } from "./pools.ts"
 import { makeDns } from "./upstream/dns.ts"
 import { follow } from "./upstream/follow.ts"
@@ -42,6 +43,7 @@ export interface GatewayOptions {
   readonly certificates: CertificateOptions
   /** Files and folders of databases for `geo`. */
   readonly geoip: readonly string[]
+  readonly lookups: LookupOptions
   /** DNS servers for targets that follow the DNS. Empty: the system's. */
   readonly dns: readonly string[]
 }
@@ -97,6 +99,14 @@ export const gateway = (
     const configured = yield* Effect.promise(() => configuredDatabases(options.config))
     const geo = yield* Effect.mapError(
       openGeo([...options.geoip, ...configured], log),
+      (problems) =>
+        new StartFailed(
+          2,
+          problems.map(({ message, path }) => render(diagnostic({ path }, message))),
+        ),
+    )
+    yield* Effect.mapError(
+      openLookups(options.lookups, geo?.place, log),
       (problems) =>
         new StartFailed(
           2,

@@ -3,12 +3,15 @@
 import { Effect, type Scope } from "effect"
 import { watch } from "./config/watch.ts"
 import type { GeoDatabases, GeoProblem, GeoStatus } from "./limit/geo-databases.ts"
+import type { GeoPlace } from "./limit/geo-place.ts"
 import type { Log } from "./observe/log.ts"
 import type { Ip } from "./policy/address.ts"
 import type { Geo } from "./policy/geo.ts"
 
 export interface OpenedGeo {
   readonly where: (ip: Ip) => Geo
+  /** More of it, for expressions. */
+  readonly place: (ip: Ip) => GeoPlace | undefined
   /** Looks at the files now. */
   readonly look: () => Promise<void>
   readonly status: () => readonly GeoStatus[]
@@ -39,7 +42,12 @@ export const openGeo = (
       }),
       (watching) => Effect.sync(() => watching.close()),
     )
-    return { where: (ip) => databases.where(ip), look, status: () => databases.status() }
+    return {
+      where: (ip) => databases.where(ip),
+      place: (ip) => databases.place(ip),
+      look,
+      status: () => databases.status(),
+    }
   })
 
 const open = async (paths: readonly string[]): ReturnType<typeof GeoDatabases.open> =>

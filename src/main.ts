@@ -4,7 +4,7 @@
 import { Cause, Effect, Exit, FileSystem, Layer, Option, Path, Stdio, Terminal } from "effect"
 import { Argument, CliConfig, CliError, CliOutput, Command, Flag, GlobalFlag } from "effect/cli"
 import { ChildProcessSpawner } from "effect/process"
-import { config, control, folder, geoip, serveFlags } from "./cli/serve-flags.ts"
+import { config, control, folder, geoip, ipCategories, secrets, serveFlags } from "./cli/serve-flags.ts"
 import manifest from "../package.json" with { type: "json" }
 
 /** The way out, before policies are loaded and it is closed to them. */
@@ -31,10 +31,19 @@ const serve = Command.make("serve", serveFlags, (flags) =>
           policyDeadline: Option.getOrUndefined(flags.policyDeadline),
           control: Option.getOrUndefined(flags.control),
           certs: Option.getOrUndefined(flags.certs),
+          ...lookupsOf(flags),
         }),
     ),
   ),
 ).pipe(Command.withDescription("Open the listeners of a folder of policies and serve them"))
+
+/** What expressions may look up. */
+function lookupsOf(flags: { readonly ipCategories: Option.Option<string>; readonly secrets: Option.Option<string> }): {
+  readonly ipCategories: string | undefined
+  readonly secrets: string | undefined
+} {
+  return { ipCategories: Option.getOrUndefined(flags.ipCategories), secrets: Option.getOrUndefined(flags.secrets) }
+}
 
 const check = Command.make(
   "check",
@@ -42,6 +51,8 @@ const check = Command.make(
     folder,
     config,
     geoip,
+    ipCategories,
+    secrets,
     types: Flag.Boolean("types").pipe(
       Flag.withDescription("Type-check strictly as well, as an editor would"),
       Flag.withDefault(false),
@@ -49,7 +60,11 @@ const check = Command.make(
   },
   (flags) =>
     exitWith(async () =>
-      (await import("./cli/check.ts")).check({ ...flags, config: Option.getOrUndefined(flags.config) }),
+      (await import("./cli/check.ts")).check({
+        ...flags,
+        config: Option.getOrUndefined(flags.config),
+        lookups: lookupsOf(flags),
+      }),
     ),
 ).pipe(Command.withDescription("Load every policy without opening anything, and report every problem"))
 
@@ -63,6 +78,8 @@ const explain = Command.make(
     folder,
     config,
     geoip,
+    ipCategories,
+    secrets,
     from: Flag.String("from").pipe(
       Flag.withMetavar("ADDRESS"),
       Flag.withDescription("The client: 203.0.113.9, 203.0.113.9:4711 or [2001:db8::1]:4711"),
@@ -97,6 +114,7 @@ const explain = Command.make(
     exitWith(async () =>
       (await import("./cli/explain.ts")).explain({
         ...flags,
+        lookups: lookupsOf(flags),
         config: Option.getOrUndefined(flags.config),
         from: Option.getOrUndefined(flags.from),
         via: Option.getOrUndefined(flags.via),

@@ -7,6 +7,7 @@ import { guardExit } from "../observe/exit-guard.ts"
 import { Watchdog } from "../observe/watchdog.ts"
 import { printable } from "../observe/printable.ts"
 import { messageOf } from "../policy/ask.ts"
+import { readLookups, type LookupOptions } from "../lookups.ts"
 import { useDatabases } from "../policy/simulated.ts"
 import { complain, paintErr } from "./say.ts"
 
@@ -20,11 +21,12 @@ export interface OpenOptions {
   readonly folder: string
   readonly config: string | undefined
   readonly geoip: readonly string[]
+  readonly lookups: LookupOptions
 }
 
-export async function open({ config, folder, geoip: named }: OpenOptions): Promise<Opened> {
+export async function open({ config, folder, geoip: named, lookups }: OpenOptions): Promise<Opened> {
   const geoip = [...named, ...(await configuredDatabases(config))]
-  const missing = await openDatabases(geoip)
+  const missing = await openDatabases(geoip, lookups)
   const watchdog = new Watchdog()
   const loader = new Loader(folder, {
     config,
@@ -47,12 +49,17 @@ export async function open({ config, folder, geoip: named }: OpenOptions): Promi
 }
 
 /** From now on `geo` tells what the databases have. Gives what is wrong with them. */
-async function openDatabases(paths: readonly string[]): Promise<Diagnostic[]> {
-  if (paths.length === 0) return []
+async function openDatabases(paths: readonly string[], lookups: LookupOptions): Promise<Diagnostic[]> {
+  if (paths.length === 0) return problemsOf(await readLookups(lookups, undefined))
   const { GeoDatabases } = await import("../limit/geo-databases.ts")
   const { databases, ignored, problems } = await GeoDatabases.open(paths)
   for (const { message, path } of ignored)
     complain(`${paintErr("yellow", "warning:")} ${printable(`${shownPath(path)}: ${message}`)}`)
   useDatabases((ip) => databases.where(ip))
+  const opened = await readLookups(lookups, (ip) => databases.place(ip))
+  return problemsOf({ problems: [...problems, ...opened.problems] })
+}
+
+function problemsOf({ problems }: { problems: readonly { path: string; message: string }[] }): Diagnostic[] {
   return problems.map(({ message, path }) => diagnostic({ path }, message))
 }

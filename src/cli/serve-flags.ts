@@ -17,6 +17,10 @@ export interface ServeOptions {
   readonly devCertificates: boolean
   /** Files and folders of databases. */
   readonly geoip: readonly string[]
+  /** A folder of lists, each a category of addresses. */
+  readonly ipCategories: string | undefined
+  /** A folder of vaults with secrets. */
+  readonly secrets: string | undefined
   /** Servers that `dns://` and `srv://` targets are asked for. Empty: the system's. */
   readonly dns: readonly string[]
   readonly allowLinkLocal: boolean
@@ -38,6 +42,20 @@ export const geoip = Flag.String("geoip").pipe(
   Flag.withMetavar("PATH"),
   Flag.withDescription("A folder of MaxMind's *.mmdb files, or one of them, for geo(); may be given more than once"),
   Flag.atLeast(0),
+)
+
+export const ipCategories = Flag.String("ip-categories").pipe(
+  Flag.withMetavar("FOLDER"),
+  Flag.withDescription(
+    "Lists of addresses for conn.client_ip.categories: blocklist.mine.txt is a category (default: none)",
+  ),
+  Flag.optional,
+)
+
+export const secrets = Flag.String("secrets").pipe(
+  Flag.withMetavar("FOLDER"),
+  Flag.withDescription("Files for secrets.get(vault, name): FOLDER/vault/name (default: none)"),
+  Flag.optional,
 )
 
 const dns = Flag.String("dns").pipe(
@@ -102,6 +120,8 @@ export const serveFlags = {
     Flag.withDefault(false),
   ),
   geoip,
+  ipCategories,
+  secrets,
   dns,
   allowLinkLocal: Flag.Boolean("allow-link-local").pipe(
     Flag.withDescription("Allow targets with link-local addresses"),

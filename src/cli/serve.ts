@@ -75,6 +75,7 @@ export const serve = (options: ServeOptions): Effect.Effect<number> => {
               format,
               certificates,
               geoip: options.geoip,
+              lookups: { ipCategories: options.ipCategories, secrets: options.secrets },
               dns: options.dns,
             },
             log,

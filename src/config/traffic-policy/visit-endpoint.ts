@@ -1,4 +1,5 @@
 // Connections at endpoints: the endpoint's own policy, then its upstream; from there to internal endpoints and on.
+import { lookups } from "../lookups.ts"
 import type { Connection, Summary } from "../../policy/connection.ts"
 import { continuationOf, continued, next, type Answer } from "../../policy/decision.ts"
 import type { Modules } from "../contents.ts"
@@ -40,7 +41,7 @@ export class Runtime {
       owner,
       modules: this.modules,
       ipPolicy: (name) => ipPolicies.get(name),
-      facts: {},
+      facts: lookups,
     })
     known = value === undefined ? problems : value
     this.compiled.set(policy, known)
