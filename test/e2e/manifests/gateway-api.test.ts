@@ -161,26 +161,29 @@ export const on_tcp_connect = () => respond("Welcome to TypeScript")
   expect(await client.text()).toBe("Welcome to TypeScript")
 })
 
-test("clients that a TidegatePolicy turns away never reach the Service", async () => {
-  using foo = greeter("foo")
-  const hostname = addresses.take([8088, 8089])
-  const policy = (cidr: string) => `apiVersion: tidegate.dev/v1alpha1
+function office(cidr: string): string {
+  return `apiVersion: tidegate.dev/v1alpha1
 kind: TidegatePolicy
 metadata: { name: office }
 spec:
   targetRefs: [{ group: gateway.networking.k8s.io, kind: TCPRoute, name: tcp-app-1 }]
   clients: { allow: ["${cidr}"] }
 `
+}
+
+test("clients that a TidegatePolicy turns away never reach the Service", async () => {
+  using foo = greeter("foo")
+  const hostname = addresses.take([8088, 8089])
   await using served = await serve({
     "gateway.yaml": documents(GATEWAY_CLASS, gateway(hostname, TWO_PORTS), service("foo", 3001, [foo])),
     "route.yaml": route("TCPRoute", "tcp-app-1", "foo", to("foo", 3001)),
-    "office.yaml": policy("10.0.0.0/8"),
+    "office.yaml": office("10.0.0.0/8"),
   })
   expect(await greeting(hostname, 8088)).toBe("FIN")
   const event = await served.until(() => served.events[0])
   expect(event).toMatchObject({ policy: { decision: "deny" }, upstream: null, close: { reason: "denied" } })
   expect(foo.accepted).toHaveLength(0)
-  served.write("office.yaml", policy("127.0.0.0/8"))
+  served.write("office.yaml", office("127.0.0.0/8"))
   await eventually(async () => (await greeting(hostname, 8088)) === "foo")
 })
 

@@ -35,9 +35,8 @@ endpoints:
 ${more}`
 }
 
-test("SSH for some addresses: the others are closed before the server hears of them", async () => {
-  using ssh = greeter("ssh")
-  const policy = (cidr: string) => `on_tcp_connect:
+function restrictedTo(cidr: string): string {
+  return `on_tcp_connect:
   - name: office only
     actions:
       - type: restrict-ips
@@ -45,9 +44,13 @@ test("SSH for some addresses: the others are closed before the server hears of t
           enforce: true
           allow: ["${cidr}"]
 `
+}
+
+test("SSH for some addresses: the others are closed before the server hears of them", async () => {
+  using ssh = greeter("ssh")
   await using gateway = await serve({
     "ngrok.yml": endpoint("ssh", "tcp://127.0.0.1:0", ssh.port, "    traffic_policy_file: office.yml\n"),
-    "office.yml": policy("203.0.113.0/24"),
+    "office.yml": restrictedTo("203.0.113.0/24"),
   })
   const port = await gateway.port("ngrok.yml")
   expect(await greeting(port)).toBe("FIN")
@@ -56,7 +59,7 @@ test("SSH for some addresses: the others are closed before the server hears of t
     close: { reason: "denied", by: "gateway" },
   })
   expect(ssh.accepted).toHaveLength(0)
-  gateway.write("office.yml", policy("127.0.0.0/8"))
+  gateway.write("office.yml", restrictedTo("127.0.0.0/8"))
   await eventually(async () => (await greeting(port)) === "ssh")
   expect(JSON.stringify(gateway.log)).not.toContain("not-for-anybody-to-read")
 })
@@ -205,23 +208,26 @@ spec:
   expect(await visitTls(port, "db.example", ca.cert)).toBe("pod")
 })
 
+function oneAction(action: string): string {
+  return `on_tcp_connect: [{ actions: [{ type: ${action} }] }]\n`
+}
+
 test("a policy that is saved while clients are connected is for those who come after", async () => {
   using ssh = greeter("ssh")
-  const policy = (action: string) => `on_tcp_connect: [{ actions: [{ type: ${action} }] }]\n`
   await using gateway = await serve({
     "ngrok.yml": endpoint("ssh", "tcp://127.0.0.1:0", ssh.port, "    traffic_policy_file: policy.yml\n"),
-    "policy.yml": policy("log, config: { metadata: { seen: yes } }"),
+    "policy.yml": oneAction("log, config: { metadata: { seen: yes } }"),
   })
   const port = await gateway.port("ngrok.yml")
   using early = await connect(port)
   expect(await visit(early)).toBe("ssh")
-  gateway.write("policy.yml", policy("close-connection"))
+  gateway.write("policy.yml", oneAction("close-connection"))
   await eventually(async () => (await greeting(port)) === "FIN")
   const before = early.received
   await early.write("still here")
   expect(new TextDecoder().decode(await early.atLeast(before + 10))).toEndWith("still here")
   // Misspelt: what was good last goes on.
-  gateway.write("policy.yml", policy("close-conection"))
+  gateway.write("policy.yml", oneAction("close-conection"))
   const problem = await gateway.until(() => gateway.log.find(({ message }) => message.includes("close-conection")))
   expect(problem.message).toContain('did you mean "close-connection"?')
   expect(await greeting(port)).toBe("FIN")
