@@ -27,20 +27,32 @@ export type Recognised =
 
 /** 64 KiB: what a file is shows at its beginning. */
 export const LOOKED_AT = 64 * 1024
-/** A key at the beginning of a line, or the first one of a JSON object or list of these. */
-const KEYS = /(?:^|^[\s[]*\{\s*|^---\s+)["']?([A-Za-z_][\w-]*)["']?\s*:/gm
-/** Keys of JSON objects that are written over several lines. */
-const JSON_KEYS = /^\s+"([A-Za-z_][\w-]*)"\s*:/gm
+/** A key at the beginning of a line, or of a document. */
+const KEYS = /^(?:---\s+\{?\s*)?["']?([A-Za-z_][\w-]*)["']?\s*:/gm
+/** What a JSON text is made of, as far as it tells keys: texts with what stands behind them, and brackets. */
+const JSON_PARTS = /"((?:[^"\\]|\\.)*)"(\s*:)?|[{}[\]]/g
 
 /** Whether a text may hold documents of ours: cheap, and before anything is read in earnest. */
 export function looksLikeManifest(text: string): boolean {
   const beginning = text.slice(0, LOOKED_AT)
-  const isJson = /^\s*[[{]/.test(beginning)
-  const keys = new Set([...beginning.matchAll(KEYS)].map(([, key]) => key!))
+  const keys = /^\s*[[{]/.test(beginning)
+    ? jsonKeys(beginning)
+    : new Set([...beginning.matchAll(KEYS)].map(([, key]) => key!))
   for (const key of keys) if (isMark(key)) return true
-  if (isAgent(keys)) return true
-  if (isJson) for (const [, key] of beginning.matchAll(JSON_KEYS)) if (MARKS.includes(key!)) return true
-  return false
+  return isAgent(keys)
+}
+
+/** The keys of the object, or of the objects of a list. */
+function jsonKeys(text: string): ReadonlySet<string> {
+  const keys = new Set<string>()
+  let depth = 0
+  const deepest = text.trimStart().startsWith("[") ? 2 : 1
+  for (const [part, key, colon] of text.matchAll(JSON_PARTS)) {
+    if (part === "{" || part === "[") depth++
+    else if (part === "}" || part === "]") depth--
+    else if (depth === deepest && colon !== undefined) keys.add(key!)
+  }
+  return keys
 }
 
 /** ngrok's agent has configurations without endpoints, and old ones; others have a `version` too. */

@@ -18,6 +18,9 @@ function formats(text: string): string[] {
 test.each([
   ["on_tcp_connect: []", "traffic-policy"],
   ["on_http_request: []", "traffic-policy"],
+  ['{"listen":"tcp://:1","on_tcp_connect":[]}', "traffic-policy"],
+  ['  {\n  "a": {"b": "}"},\n  "on_tcp_connect": []}', "traffic-policy"],
+  ["--- {on_tcp_connect: []}", "traffic-policy"],
   ["version: 3\nendpoints: []", "agent"],
   ["version: 2\nagent: {}", "agent"],
   ["apiVersion: v1\nkind: Service\nmetadata: {name: a}", " v1 Service a default"],
@@ -62,6 +65,7 @@ test.each([
   '["10.0.0.0/8"]',
   '{"name": "x", "version": "1.0.0", "dependencies": {}}',
   "- apiVersions\n",
+  '{"a": {"apiVersion": 1}, "b": "\\"apiVersion\\": 1", "c": "apiVersion"}',
   "text: |\n  apiVersion: v1\n",
   "services:\n  db:\n    image: postgres\n",
 ])("%j is data of somebody else's", (text) => {
