@@ -7,12 +7,15 @@ import type { ConditionStatus, ObjectDocument, Surroundings } from "./document.t
 import { objectKey } from "./parse.ts"
 
 interface Seen {
+  /** The last compilation that asked for it. */
+  round: number
   readonly created: number
   readonly generation: number
   readonly spec: string
 }
 
 interface Since {
+  round: number
   readonly status: ConditionStatus
   readonly time: string
 }
@@ -28,10 +31,9 @@ export class Memory implements Surroundings {
   mainAddress = "127.0.0.1"
   private readonly place: Place
   private own = new Set<string>()
-  private seen = new Map<string, Seen>()
-  private before = new Map<string, Seen>()
-  private conditions = new Map<string, Since>()
-  private conditionsBefore = new Map<string, Since>()
+  private readonly seen = new Map<string, Seen>()
+  private readonly conditions = new Map<string, Since>()
+  private round = 0
   private now = 0
 
   constructor(
@@ -51,10 +53,9 @@ export class Memory implements Surroundings {
     this.own = all
     this.mainAddress = main
     this.now = Date.now()
-    this.before = this.seen
-    this.seen = new Map()
-    this.conditionsBefore = this.conditions
-    this.conditions = new Map()
+    forget(this.seen, this.round)
+    forget(this.conditions, this.round)
+    this.round++
   }
 
   isOwnAddress(address: string): boolean {
@@ -84,29 +85,49 @@ export class Memory implements Surroundings {
 
   since(owner: string, type: string, status: ConditionStatus): string {
     const key = `${owner}\0${type}`
-    const known = this.conditionsBefore.get(key)
+    const known = this.current(this.conditions.get(key))
+    if (known?.status === status) {
+      known.round = this.round
+      return known.time
+    }
     // Kubernetes writes times without fractions.
-    const since =
-      known?.status === status ? known : { status, time: `${new Date(this.now).toISOString().slice(0, 19)}Z` }
-    this.conditions.set(key, since)
-    return since.time
+    const time = `${new Date(this.now).toISOString().slice(0, 19)}Z`
+    this.conditions.set(key, { round: this.round, status, time })
+    return time
+  }
+
+  /** What the compilation before this one did not ask for was gone: it begins anew. */
+  private current<Entry extends { readonly round: number }>(entry: Entry | undefined): Entry | undefined {
+    return entry !== undefined && entry.round >= this.round - 1 ? entry : undefined
   }
 
   private remember(document: ObjectDocument): Seen {
     const key = objectKey(document)
-    const done = this.seen.get(key)
-    if (done !== undefined) return done
-    const known = this.before.get(key)
+    const known = this.current(this.seen.get(key))
     const spec = specOf(document)
+    if (known?.spec === spec) {
+      known.round = this.round
+      return known
+    }
+    const { round } = this
     const seen =
       known === undefined
-        ? { created: this.now, generation: 1, spec }
-        : known.spec === spec
-          ? known
-          : { created: known.created, generation: known.generation + 1, spec }
+        ? { round, created: this.now, generation: 1, spec }
+        : { round, created: known.created, generation: known.generation + 1, spec }
     this.seen.set(key, seen)
     return seen
   }
+}
+
+/** 1,000 entries that nobody asks for any more are let be; looking through all of them takes longer than they are large. */
+const SLACK = 1000
+
+/** What the last compilation did not ask for goes, as soon as that is most of it. */
+function forget(entries: Map<string, { readonly round: number }>, round: number): void {
+  let current = 0
+  for (const entry of entries.values()) if (entry.round === round) current++
+  if (entries.size - current <= current + SLACK) return
+  for (const [key, entry] of entries) if (entry.round !== round) entries.delete(key)
 }
 
 const specs = new WeakMap<ObjectDocument, string>()

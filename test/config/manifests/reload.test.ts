@@ -194,6 +194,11 @@ test("generations count changes of a spec; ages and conditions that stay have th
   expect(objectOf(third, "Gateway").generation).toBe(2)
   expect(objectOf(third, "TCPRoute").generation).toBe(1)
   expect(JSON.stringify(objectOf(third, "Gateway").status)).toContain('"observedGeneration":2')
+  // One that was away is another one.
+  folder.write("a.yaml", `${route("one")}---\n${service()}`)
+  await loader.reload()
+  folder.write("a.yaml", `${gateway(9101)}---\n${route("one")}---\n${service()}`)
+  expect(objectOf(await loader.reload(), "Gateway").generation).toBe(1)
 })
 
 test("a listener that a policy and a Gateway would open differently is the later file's fault", async () => {
