@@ -11,6 +11,18 @@ function object(kind: string, name: string, spec: string, more = ""): string {
 
 const DENY = "{on_tcp_connect: [{actions: [{type: deny}]}]}"
 
+const restricted = (name: string) =>
+  `{url: 'tcp://:5432', upstream: {url: '1'}, trafficPolicy: {inline: {on_tcp_connect: [{actions: [{type: restrict-ips, config: {ip_policies: [${name}]}}]}]}}}`
+
+const secret = (name: string, { cert, key }: { cert: string; key: string }) =>
+  `---\n${JSON.stringify({ apiVersion: "v1", kind: "Secret", metadata: { name }, type: "kubernetes.io/tls", stringData: { "tls.crt": cert, "tls.key": key } })}\n`
+
+const leading = (text: string) =>
+  new Folder({
+    "a.yaml": object("AgentEndpoint", "a", "{url: 'tcp://:1', upstream: {url: 'tcp://db.default:5432'}}"),
+    "b.yaml": text,
+  })
+
 test("an AgentEndpoint serves, and its conditions say so", async () => {
   const folder = new Folder({
     "a.yaml": object(
@@ -217,8 +229,6 @@ test("a URL that is somebody else's is a conflict that the object tells of", () 
 })
 
 test("IP policies are named with and without their namespace, and their ranges are checked", async () => {
-  const restricted = (name: string) =>
-    `{url: 'tcp://:5432', upstream: {url: '1'}, trafficPolicy: {inline: {on_tcp_connect: [{actions: [{type: restrict-ips, config: {ip_policies: [${name}]}}]}]}}}`
   const office = object(
     "IPPolicy",
     "office",
@@ -280,14 +290,9 @@ test("an upstream that is a Service of the folder leads to its endpoints", async
 })
 
 test("what a Service leads to is in the key, and what it does not lead to is said", () => {
-  const folder = (text: string) =>
-    new Folder({
-      "a.yaml": object("AgentEndpoint", "a", "{url: 'tcp://:1', upstream: {url: 'tcp://db.default:5432'}}"),
-      "b.yaml": text,
-    })
-  const key = (text: string) => folder(text).parts.get("a.yaml")?.key
+  const key = (text: string) => leading(text).parts.get("a.yaml")?.key
   expect(key(SERVICE + slice("192.0.2.7"))).not.toBe(key(SERVICE + slice("192.0.2.8")))
-  expect(folder(SERVICE + slice()).message("EndpointCreated", "AgentEndpoint", "a")).toMatch(/has no ready endpoint/)
+  expect(leading(SERVICE + slice()).message("EndpointCreated", "AgentEndpoint", "a")).toMatch(/has no ready endpoint/)
 })
 
 test("a tls:// upstream that is a Service is verified by the name that was written", () => {
@@ -303,8 +308,6 @@ test("certificates of Secrets end TLS, ask clients for theirs, and are shown to 
   const ca = authority()
   const server = ca.issue({ names: ["db.example.com"] })
   const client = ca.issue({ names: ["gateway"], usage: "client" })
-  const secret = (name: string, { cert, key }: { cert: string; key: string }) =>
-    `---\n${JSON.stringify({ apiVersion: "v1", kind: "Secret", metadata: { name }, type: "kubernetes.io/tls", stringData: { "tls.crt": cert, "tls.key": key } })}\n`
   const authorities = `---\n${JSON.stringify({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "ca" }, data: { "ca.crt": ca.cert } })}\n`
   const folder = new Folder({
     "a.yaml": object(
