@@ -45,7 +45,7 @@ export function groupEndpoints(endpoints: readonly Endpoint[]): Grouped {
   const refused: Refused[] = []
   const byUrl = new Map<string, Endpoint[]>()
   for (const endpoint of endpoints) {
-    const key = keyOf(endpoint)
+    const { key } = claimOf(endpoint)
     const members = byUrl.get(key)
     if (members === undefined) byUrl.set(key, [endpoint])
     else members.push(endpoint)
@@ -77,15 +77,13 @@ function poolOf(endpoints: readonly Endpoint[], refused: Refused[]): Endpoint[] 
 function withoutRivals(groups: readonly Group[], refused: Refused[]): readonly Group[] {
   const claims = new Map<string, Group>()
   for (const group of groups) {
-    for (const id of idsOf(group.first)) {
+    for (const id of claimOf(group.first).ids) {
       const known = claims.get(id)
       if (known === undefined || wasFirst(group.first, known.first) < 0) claims.set(id, group)
     }
   }
   return groups.filter((group) => {
-    const rival = idsOf(group.first)
-      .map((id) => claims.get(id)!)
-      .find((other) => other !== group && excludes(other.first, group.first))
+    const rival = rivalOf(group, claims)
     if (rival === undefined) return true
     for (const endpoint of group.members) {
       const { at, document, url } = endpoint
@@ -97,8 +95,12 @@ function withoutRivals(groups: readonly Group[], refused: Refused[]): readonly G
   })
 }
 
-function idsOf({ document, url }: Endpoint): readonly string[] {
-  return url.listen.map(({ bind }) => identity(bind, document.source.file))
+function rivalOf(group: Group, claims: ReadonlyMap<string, Group>): Group | undefined {
+  for (const id of claimOf(group.first).ids) {
+    const other = claims.get(id)
+    if (other !== undefined && other !== group && excludes(other.first, group.first)) return other
+  }
+  return undefined
 }
 
 function excludes({ url: a }: Endpoint, { url: b }: Endpoint): boolean {
@@ -113,10 +115,28 @@ function hintFor({ url }: Endpoint, rival: Endpoint): string {
     : "a listener has one scheme: write another port"
 }
 
-function keyOf({ document, url }: Endpoint): string {
-  // Any free port is another one in each file.
-  const file = url.port === 0 ? document.source.file : ""
-  return `${url.protocol} ${url.host} ${url.port} ${url.binding} ${file}`
+/** What of an endpoint others may have as well. */
+interface Claim {
+  /** Equal for endpoints of one URL. */
+  readonly key: string
+  /** The listeners that it needs. */
+  readonly ids: readonly string[]
+}
+
+const claimed = new WeakMap<Endpoint, Claim>()
+
+function claimOf(endpoint: Endpoint): Claim {
+  let known = claimed.get(endpoint)
+  if (known !== undefined) return known
+  const { document, url } = endpoint
+  const { file } = document.source
+  known = {
+    // Any free port is another one in each file.
+    key: `${url.protocol} ${url.host} ${url.port} ${url.binding} ${url.port === 0 ? file : ""}`,
+    ids: url.listen.map(({ bind }) => identity(bind, file)),
+  }
+  claimed.set(endpoint, known)
+  return known
 }
 
 /** As messages name an endpoint to another one. */

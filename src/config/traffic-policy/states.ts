@@ -79,9 +79,20 @@ function reasonOf(message: string): string {
   return /\b(inbound|outbound)\b/.test(message) ? "LegacyPolicyFormat" : "TrafficPolicyParseFailed"
 }
 
+type Shown = Omit<ObjectState, "generation" | "status">
+
+const shown = new WeakMap<AnyObject, Shown>()
+
 function stateOf(object: AnyObject, status: ObjectState["status"], surroundings: Surroundings): ObjectState {
-  const { document } = object
+  let known = shown.get(object)
+  if (known === undefined) shown.set(object, (known = shownOf(object)))
+  return { ...known, generation: generationOf(surroundings, object), status }
+}
+
+/** Without its status, and without private keys. */
+function shownOf({ document }: AnyObject): Shown {
   const { group, kind, name, namespace, version } = document.head
+  const { status: _, ...rest } = document.value as Record<string, unknown>
   return {
     file: document.source.file,
     line: document.place([]).line,
@@ -89,22 +100,8 @@ function stateOf(object: AnyObject, status: ObjectState["status"], surroundings:
     kind,
     namespace,
     name,
-    generation: generationOf(surroundings, object),
-    written: writtenOf(object),
-    status,
+    written: masked(rest, "", 0) as Record<string, unknown>,
   }
-}
-
-const written = new WeakMap<AnyObject, Readonly<Record<string, unknown>>>()
-
-/** Without its status, and without private keys. */
-function writtenOf(object: AnyObject): Readonly<Record<string, unknown>> {
-  let known = written.get(object)
-  if (known === undefined) {
-    const { status: _, ...rest } = object.document.value as Record<string, unknown>
-    written.set(object, (known = masked(rest, "", 0) as Record<string, unknown>))
-  }
-  return known
 }
 
 const SECRET_NAME = /private_?key|password|token|secret/i
