@@ -20,8 +20,12 @@ export interface PolicyDocument {
   readonly warnings: readonly Diagnostic[]
 }
 
-/** Whose phases ngrok has, and nobody here. */
-const HTTP_PHASE = /^on_(http|event_stream)_/
+/** Phases that ngrok has, and nobody here. */
+const HTTP_PHASES = ["on_http_request", "on_http_response", "on_event_stream_message"]
+
+export function isHttpPhase(name: string): boolean {
+  return HTTP_PHASES.includes(name)
+}
 
 export function readTrafficPolicy(document: Document): Read<PolicyDocument> {
   const { listen: written, ...value } = document.value as Readonly<Record<string, unknown>>
@@ -54,5 +58,5 @@ function situationOf(listen: readonly ListenEntry[] | undefined): Situation {
 
 function isForHttp(value: object): boolean {
   const phases = Object.keys(value)
-  return phases.some((name) => HTTP_PHASE.test(name)) && !phases.includes("on_tcp_connect")
+  return phases.some(isHttpPhase) && !phases.includes("on_tcp_connect")
 }

@@ -1,12 +1,13 @@
 // The states of ngrok's objects: what a cluster would show of them.
-import type { Surroundings, Condition, ObjectState } from "../manifests/document.ts"
+import { problemAt, type Condition, type ObjectState, type Read, type Surroundings } from "../manifests/document.ts"
 import { conditions, generationOf, isFalse, isTrue, type Said } from "../kubernetes/conditions.ts"
 import type { AnyObject, ObjectOf } from "../kubernetes/types.ts"
 import { factsOf } from "./make-endpoint.ts"
 import { titleOf } from "../kubernetes/objects.ts"
 import type { IpPolicy } from "./ip-policies.ts"
 import type { Described } from "./object-endpoints.ts"
-import { readPolicyFor } from "./policy-of-endpoint.ts"
+import { readPolicyFor, type ReadPolicy } from "./policy-of-endpoint.ts"
+import { isHttpPhase } from "./read-traffic-policy.ts"
 
 /** @param refused what other endpoints have that it needs */
 export function endpointState(
@@ -54,10 +55,19 @@ export function ipPolicyState({ object, problems }: IpPolicy, surroundings: Surr
   return stateOf(object, { conditions: conditions(surroundings, object, "", said) }, surroundings)
 }
 
-/** A policy as nobody's endpoint has it. */
-export function readTrafficPolicyObject({ body, document }: ObjectOf<"NgrokTrafficPolicy">) {
-  const situation = { protocol: "unknown", endpoint: "file", isInternal: false } as const
-  return readPolicyFor(document, document, ["spec", "policy"], body.spec.policy ?? null, situation)
+/** A policy as nobody's endpoint has it. One that has phases of HTTP may be that of endpoints which are not served here. */
+export function readTrafficPolicyObject({ body, document }: ObjectOf<"NgrokTrafficPolicy">): Read<ReadPolicy> {
+  const { policy = null } = body.spec
+  const path = ["spec", "policy"]
+  const phases = typeof policy === "object" && policy !== null ? Object.keys(policy).filter(isHttpPhase) : []
+  const protocol = phases.length > 0 ? "http" : "unknown"
+  const read = readPolicyFor(document, document, path, policy, { protocol, endpoint: "file", isInternal: false })
+  if (phases.length === 0) return read
+  const message = `${phases.join(" and ")} ${phases.length === 1 ? "is" : "are"} for http:// endpoints, which are not served here`
+  return {
+    ...read,
+    warnings: [...read.warnings, problemAt(document, [...path, phases[0]!], message, undefined, "key")],
+  }
 }
 
 export function trafficPolicyState(object: ObjectOf<"NgrokTrafficPolicy">, surroundings: Surroundings): ObjectState {

@@ -373,3 +373,19 @@ test("a NgrokTrafficPolicy that is wrong is told once", () => {
   })
   expect(folder.said("AgentEndpoint", "b")).toMatchObject({ Ready: "False TrafficPolicyError" })
 })
+
+test("a NgrokTrafficPolicy of an http endpoint is right, and said not to run here", () => {
+  const web =
+    "{policy: {on_http_request: [{actions: [{type: custom-response}]}], on_tcp_connect: [{actions: [{type: deny}]}]}}"
+  const folder = new Folder({
+    "a.yaml":
+      object("NgrokTrafficPolicy", "web", web) +
+      object("CloudEndpoint", "web", "{url: 'https://a.ngrok.app', trafficPolicy: {targetRef: {name: web}}}"),
+  })
+  expect(folder.problems).toEqual([])
+  expect(folder.warnings.join()).toMatch(/on_http_request is for http:\/\/ endpoints, which are not served here/)
+  expect(folder.said("NgrokTrafficPolicy", "web")).toEqual({
+    Valid: "True TrafficPolicyValid",
+    Ready: "True TrafficPolicyValid",
+  })
+})
