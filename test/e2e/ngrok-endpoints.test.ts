@@ -141,6 +141,36 @@ endpoints:
   ])
 })
 
+test("TLS ends at the agent also for what could not be forwarded", async () => {
+  const ca = authority()
+  const own = ca.issue({ names: ["db.example.com"] })
+  using target = upstream(named("own"))
+  const port = freePort()
+  const chain = `{on_tcp_connect: [{actions: [{type: forward-internal, config: {url: "tls://gone.internal", on_error: continue}}]}]}`
+  await using gateway = await serve({
+    "ngrok.yml": `version: 3
+endpoints:
+  - name: gone
+    url: tls://gone.internal
+    upstream: { url: ${freePort()} }
+  - name: db
+    url: tls://db.example.com:${port}
+    upstream: { url: ${target.port} }
+    traffic_policy: ${chain}
+    agent_tls_termination:
+      server_certificate: |
+        ${block(own.cert)}
+      server_private_key: |
+        ${block(own.key)}
+`,
+  })
+  const client = await connectTls(port, { servername: "db.example.com", ca: ca.cert })
+  expect(await client.text()).toBe("own\n")
+  client.end()
+  const [event] = await gateway.until(() => gateway.events.length === 1 && gateway.events)
+  expect(event).toMatchObject({ tls: { version: "TLSv1.3" }, policy: { decision: "route" } })
+})
+
 test("endpoints of an operator serve, and lead to a Service's endpoints", async () => {
   using target = upstream(named("pod"))
   const port = freePort()
