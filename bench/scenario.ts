@@ -83,6 +83,7 @@ const CANNOT: Readonly<Record<Policy, string>> = {
   deny: "has no list of ranges",
   answer: "has no answer of its own",
   sni: "has no look-up by name here",
+  routes: "does not read Gateway API manifests",
   terminate: "does not end TLS",
   tell: "does not end TLS with an answer of its own",
   pool: "has no health checks",

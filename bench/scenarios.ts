@@ -6,6 +6,7 @@ import { flood } from "./scenarios/flood.ts"
 import { handshakeScenarios } from "./scenarios/handshakes.ts"
 import { idle } from "./scenarios/idle.ts"
 import { listeners } from "./scenarios/listeners.ts"
+import { manifestScenarios } from "./scenarios/manifests.ts"
 import { micro } from "./scenarios/micro.ts"
 import { poolFailures } from "./scenarios/pool-failures.ts"
 import { profile } from "./scenarios/profile.ts"
@@ -23,6 +24,7 @@ export const SCENARIOS: readonly Scenario[] = [
   requests,
   ...bulkScenarios,
   ...sniScenarios,
+  ...manifestScenarios,
   ...handshakeScenarios,
   ...terminatedScenarios,
   idle,

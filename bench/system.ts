@@ -10,7 +10,7 @@ import { ANSWER_LENGTH, REQUEST } from "./wire.ts"
  * sni: route it by the name in its ClientHello, as it is; terminate: end TLS and route what is inside; tell: end TLS and
  * answer a text of its own; pool: route it to one of several targets, which are checked.
  */
-export type Policy = "list" | "promise" | "timer" | "deny" | "answer" | "sni" | "terminate" | "tell" | "pool"
+export type Policy = "list" | "promise" | "timer" | "deny" | "answer" | "sni" | "terminate" | "tell" | "pool" | "routes"
 
 /** How targets of a pool are checked. Durations in milliseconds. One that is up for a second does not come back by that. */
 export const POOL = { interval: 500, timeout: 500, fall: 2, rise: 4, expect: "upstream" } as const

@@ -34,9 +34,10 @@ function jobOf(task: Task, count: number): Job {
   }
 }
 
-const warmUp = (context: Context) => (started: Started) => context.workers.run(jobOf(started.task, warmUpOf(context)))
+export const warmUp = (context: Context) => (started: Started) =>
+  context.workers.run(jobOf(started.task, warmUpOf(context)))
 
-const measure = (context: Context) => async (started: Started) =>
+export const measure = (context: Context) => async (started: Started) =>
   perUnit(await window(context, started, jobOf(started.task, countOf(context))))
 
 const choiceOf = (hello: Hello, names: number) =>

@@ -4,6 +4,7 @@ import { join, resolve } from "node:path"
 import { askControl, type Status } from "../../src/admin/control.ts"
 import type { Certificate } from "../certificates.ts"
 import { DIGITS } from "../hello.ts"
+import { manifestFiles } from "../manifests.ts"
 import { ranges } from "../ranges.ts"
 import { POOL, type Policy, type System, type Task } from "../system.ts"
 import { OWN_ANSWER, REQUEST } from "../wire.ts"
@@ -112,7 +113,7 @@ export function serveCommand(folder: string, bunOptions: readonly string[] = [])
 export const tidegate: System = {
   name: "tidegate",
   missing: () => undefined,
-  policies: ["list", "promise", "timer", "deny", "answer", "sni", "terminate", "tell", "pool"],
+  policies: ["list", "promise", "timer", "deny", "answer", "sni", "terminate", "tell", "pool", "routes"],
   buffers: false,
   reloads: true,
   version() {
@@ -126,7 +127,8 @@ export const tidegate: System = {
     return { retries, out: targets.map(({ state }) => state !== "up") }
   },
   prepare(task, folder) {
-    save(join(folder, "policy.ts"), policyText(task))
+    if (task.policy === "routes") for (const [name, text] of manifestFiles(task)) save(join(folder, name), text)
+    else save(join(folder, "policy.ts"), policyText(task))
     return serveCommand(folder)
   },
 }
