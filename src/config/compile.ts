@@ -157,7 +157,7 @@ function namesOf(patterns: Named["patterns"], everywhere: readonly PolicyVersion
   for (const [pattern, named] of patterns) {
     const files = [...named]
     const only = files.length === 1 ? files[0]! : undefined
-    const list = (only && lists.get(only)) ?? Object.freeze(inOrder(files, everywhere, false))
+    const list = (only && lists.get(only)) ?? inOrder(files, everywhere, false)
     if (only !== undefined) lists.set(only, list)
     names.set(pattern, list)
   }

@@ -24,6 +24,49 @@ export function stateOf(
     : { ...made, status, ...(serves === undefined ? {} : { serves }) }
 }
 
+/** As {@link stateOf}, with a status that is made when somebody looks: of ten thousand routes that takes a while. */
+export function laterStateOf(
+  surroundings: Surroundings,
+  object: AnyObject,
+  status: () => Readonly<Record<string, unknown>>,
+): ObjectState {
+  return new LaterState(stateOf(surroundings, object, undefined), status)
+}
+
+class LaterState implements ObjectState {
+  readonly file: string
+  readonly line: number | undefined
+  readonly apiVersion: string
+  readonly kind: string
+  readonly namespace: string
+  readonly name: string
+  readonly generation: number
+  readonly written: ObjectState["written"]
+  #make: (() => Readonly<Record<string, unknown>>) | undefined
+  #status: ObjectState["status"]
+
+  constructor(state: ObjectState, make: () => Readonly<Record<string, unknown>>) {
+    const { apiVersion, file, generation, kind, line, name, namespace, written } = state
+    this.file = file
+    this.line = line
+    this.apiVersion = apiVersion
+    this.kind = kind
+    this.namespace = namespace
+    this.name = name
+    this.generation = generation
+    this.written = written
+    this.#make = make
+  }
+
+  get status(): ObjectState["status"] {
+    if (this.#make !== undefined) {
+      this.#status = this.#make()
+      this.#make = undefined
+    }
+    return this.#status
+  }
+}
+
 /** Without a status. There may be tens of thousands, and nearly all are the same objects as at the last reload. */
 const bare = new WeakMap<AnyObject, ObjectState>()
 

@@ -18,7 +18,7 @@ import { Contests, type Attachment, type Outcome } from "./contests.ts"
 import { EffectivePolicies, type Route } from "./effective.ts"
 import type { Service } from "./endpoints.ts"
 import type { ListenerState } from "./listener-state.ts"
-import { stateOf } from "./object-states.ts"
+import { laterStateOf, stateOf } from "./object-states.ts"
 import type { Objects } from "./objects.ts"
 import { Parents, type AnyRoute, type Match, type Parent } from "./parents.ts"
 import type { Policies } from "./policies.ts"
@@ -153,8 +153,9 @@ class Attaching {
       this.draft(route, listener, outcome, backends)
     }
     const dropped = route.body.spec.rules.length - 1
-    const status = routeStatus(this.surroundings, route, parents, { backends, outcomes, dropped })
-    this.states.push(stateOf(this.surroundings, route, status))
+    const { surroundings } = this
+    const status = () => routeStatus(surroundings, route, parents, { backends, outcomes, dropped })
+    this.states.push(laterStateOf(surroundings, route, status))
   }
 
   private draft(route: Route, listener: ListenerState, { won }: Outcome, backends: readonly Backend[]): void {

@@ -128,7 +128,7 @@ export interface ObjectState {
   readonly generation: number
   /** As it was written, without secrets and without a status. */
   readonly written: Readonly<Record<string, unknown>>
-  /** `undefined` for what has none: Secrets, Services. */
+  /** `undefined` for what has none: Secrets, Services. May be made on the first look, and is then as of the compilation. */
   readonly status: Readonly<Record<string, unknown>> | undefined
   /**
    * The listeners of ours that serve each listener of a Gateway or ListenerSet, by its name: identities as in

@@ -41,6 +41,8 @@ export class World {
   private known = new Map<string, Known>()
   /** What each file gave at the last load. */
   private kept = new Map<string, readonly Named[]>()
+  /** Whose statuses nobody has looked at yet. */
+  private unseen: ObjectState[] = []
   private latest: { readonly asked: readonly unknown[]; readonly outcomes: Outcomes } | undefined
 
   /** Whether the file had documents at the last load. */
@@ -71,6 +73,8 @@ export class World {
       looks.map(({ file, module }) => ({ file, savedAt: module.savedAt, named: kept.get(file)! })),
       twice,
     )
+    // Times of changes are those of the compilation that made them.
+    this.look(Number.POSITIVE_INFINITY)
     this.memory.begin()
     const compiled = compileAll(documents, this.memory)
     const outcomes = new Map(
@@ -81,9 +85,28 @@ export class World {
       }),
     )
     this.latest = { asked, outcomes: { files: outcomes, objects: compiled.flatMap(({ objects }) => objects) } }
+    this.unseen = [...this.latest.outcomes.objects]
+    setImmediate(this.lookOn)
     return this.latest.outcomes
   }
+
+  /** A part at a time: whoever saved a file waits for it to serve, and not for what is said of it. */
+  private readonly lookOn = (): void => {
+    this.look(SLICE)
+    if (this.unseen.length > 0) setImmediate(this.lookOn)
+  }
+
+  private look(count: number): void {
+    for (let left = count; left > 0; left--) {
+      const object = this.unseen.pop()
+      if (object === undefined) return
+      void object.status
+    }
+  }
 }
+
+/** 200 objects, a millisecond or two. */
+const SLICE = 200
 
 const REFUSED: Parsed = { good: [], problems: [], warnings: [], partial: true }
 
