@@ -19,6 +19,13 @@ setDefaultTimeout(60_000)
 
 const EXAMPLES = join(ROOT, "policies/examples")
 
+/** As they stand in the examples. */
+const SERVICES = {
+  imap: "metadata: { name: imap }\nspec: { ports: [{ port: 993 }] }",
+  web: "metadata: { name: web, namespace: shop }\nspec: { ports: [{ port: 80 }] }",
+  wiki: "metadata: { name: wiki, namespace: shop }\nspec: { ports: [{ port: 443 }] }",
+}
+
 /** An example with other texts in place of some of its own, each of which has to be there. */
 function example(name: string, replaced: Readonly<Record<string, string>>): string {
   let text = readFileSync(join(EXAMPLES, name), "utf8")
@@ -38,6 +45,28 @@ async function visited(port: number): Promise<string> {
 
 function at({ port }: Pick<Upstream, "port">): string {
   return `127.0.0.1:${port}`
+}
+
+/** Who greets visitors, one after the other. */
+async function inTurn(agent: string, visits: number): Promise<string[]> {
+  await using gateway = await serve({ "agent.yaml": agent })
+  const port = await gateway.port("agent.yaml")
+  const found: string[] = []
+  for (let i = 0; i < visits; i++) found.push(await visited(port))
+  return found
+}
+
+/** A Service of an example that has no EndpointSlice, with one. */
+function sliced(service: string, name: string, port: number): string {
+  const namespace = /namespace: (\w+)/.exec(service)?.[1] ?? "default"
+  return `${service}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: { name: ${name}-1, namespace: ${namespace}, labels: { kubernetes.io/service-name: ${name} } }
+addressType: IPv4
+endpoints: [{ addresses: [127.0.0.1] }]
+ports: [{ port: ${port} }]`
 }
 
 test("ngrok-policy.yaml: by range, with variables, on to another rule when a server is down, and at a rate", async () => {
@@ -87,13 +116,6 @@ test("ngrok-agent.yaml: the first internal endpoint that answers, then those tha
   })
   const without = (...servers: readonly Upstream[]) =>
     servers.reduce((found, server) => found.replaceAll(at(server), `127.0.0.1:${gone}`), text)
-  const inTurn = async (agent: string, visits: number): Promise<string[]> => {
-    await using gateway = await serve({ "agent.yaml": agent })
-    const port = await gateway.port("agent.yaml")
-    const found: string[] = []
-    for (let i = 0; i < visits; i++) found.push(await visited(port))
-    return found
-  }
   expect(await inTurn(text, 2)).toEqual(["one", "one"])
   expect(await inTurn(without(one), 2)).toEqual(["two", "three"])
   expect(await inTurn(without(one, two, three), 1)).toEqual(["standby"])
@@ -115,17 +137,6 @@ test("gateway-api.yaml: weights, clients, names that pass through and names that
   const slice = "endpoints: [{ addresses: [10.0.1.3] }]\nports: [{ name: postgres, port: 5432 }]"
   const first =
     "endpoints: [{ addresses: [10.0.1.1] }, { addresses: [10.0.1.2] }]\nports: [{ name: postgres, port: 5432 }]"
-  const named = (name: string, port: number, target: number) => ({
-    [`metadata: { name: ${name}, namespace: shop }\nspec: { ports: [{ port: ${port} }] }`]: `metadata: { name: ${name}, namespace: shop }
-spec: { ports: [{ port: ${port} }] }
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: { name: ${name}-1, namespace: shop, labels: { kubernetes.io/service-name: ${name} } }
-addressType: IPv4
-endpoints: [{ addresses: [127.0.0.1] }]
-ports: [{ port: ${target} }]`,
-  })
   const text = example("gateway-api.yaml", {
     "port: 9143": `port: ${tcp}`,
     "port: 9144": `port: ${tls}`,
@@ -133,8 +144,8 @@ ports: [{ port: ${target} }]`,
     [slice]: `endpoints: [{ addresses: [127.0.0.1] }]\nports: [{ name: postgres, port: ${next.port} }]`,
     // Greeters are no PostgreSQL.
     "check: postgres": "check: tcp",
-    ...named("wiki", 443, wiki.port),
-    ...named("web", 80, shop.port),
+    [SERVICES.wiki]: sliced(SERVICES.wiki, "wiki", wiki.port),
+    [SERVICES.web]: sliced(SERVICES.web, "web", shop.port),
   })
   await using gateway = await serve({ "gateway.yaml": text }, "--certs", certs.path)
   const shares = new Map<string, number>()
@@ -161,15 +172,7 @@ test("kong-tcpingress.yaml: a port, a name that passes through, and the options 
     "port: 9145": `port: ${tcp}`,
     "port: 9146": `port: ${tls}`,
     "endpoints: [{ addresses: [10.0.3.1] }, { addresses: [10.0.3.2] }]\nports: [{ port: 6379 }]": `endpoints: [{ addresses: [127.0.0.1] }]\nports: [{ port: ${redis.port} }]`,
-    "metadata: { name: imap }\nspec: { ports: [{ port: 993 }] }": `metadata: { name: imap }
-spec: { ports: [{ port: 993 }] }
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: { name: imap-1, labels: { kubernetes.io/service-name: imap } }
-addressType: IPv4
-endpoints: [{ addresses: [127.0.0.1] }]
-ports: [{ port: ${imap.port} }]`,
+    [SERVICES.imap]: sliced(SERVICES.imap, "imap", imap.port),
   })
   await using gateway = await serve({ "ingress.yaml": text })
   expect(await visited(tcp)).toBe("redis")
