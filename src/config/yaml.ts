@@ -115,7 +115,9 @@ function readAll(reader: Reader, contents: Node | null): { readonly value: unkno
 /** Values as the documents of one text. */
 export function writeYaml(values: readonly unknown[]): string {
   // Without anchors, and on as many lines as there are values: it is read by people and compared by programs.
-  return values.map((value) => stringify(value, { aliasDuplicateObjects: false, lineWidth: 0 })).join("---\n")
+  return values
+    .map((value) => stringify(value, { version: "1.1", aliasDuplicateObjects: false, lineWidth: 0 }))
+    .join("---\n")
 }
 
 type Parsed = Pick<Document.Parsed, "contents" | "directives" | "errors" | "warnings">

@@ -1,6 +1,6 @@
 // YAML and JSON to values: what they mean, where things stand, what is refused and where, and what a text cannot make us do.
 import { describe, expect, test } from "bun:test"
-import { LARGEST_YAML, readYaml } from "../../src/config/yaml.ts"
+import { LARGEST_YAML, readYaml, writeYaml } from "../../src/config/yaml.ts"
 import { random } from "../helper/random.ts"
 
 /** Written as a template, without the line break at its start. */
@@ -220,4 +220,15 @@ test("no text throws, and every problem has a place in it", () => {
       expect(place(["a", 0, "b"]).line).toBeLessThanOrEqual(lines + 1)
     }
   }
+})
+
+test("what is written is read as it was, also by those who read YAML 1.1", () => {
+  const values = [
+    { time: "2026-11-20T20:31:01Z", no: "no", on: true, text: "a: b\n\u001b", list: ["1.2", 1.2, null] },
+    [],
+  ]
+  const text = writeYaml(values)
+  expect(readYaml("/t.yaml", text).documents.map(({ value }) => value)).toEqual(values)
+  expect(text).toContain('time: "2026-11-20T20:31:01Z"')
+  expect(text).toContain('"no": "no"')
 })
