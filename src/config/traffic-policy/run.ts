@@ -1,4 +1,5 @@
 // One run of a policy: which rules match, what their actions do, in order. Plain until something waits.
+import { withoutSecrets } from "../told-secrets.ts"
 import type { Answer } from "../../policy/decision.ts"
 import { EvaluationFailed, Facts, type CertificateFacts, type Expression, type Value } from "./cel/index.ts"
 import type { Step, Stepped } from "./action.ts"
@@ -11,7 +12,7 @@ export class TrafficPolicyFailed extends Error {
 
   /** @param place of the rule, like `guard.yaml:5:9` */
   constructor(place: string, message: string, code: string) {
-    super(`${place}: ${message} (${code})`)
+    super(`${place}: ${withoutSecrets(message)} (${code})`)
     this.code = code
   }
 }

@@ -1,5 +1,6 @@
 // Connections at endpoints: the endpoint's own policy, then its upstream; from there to internal endpoints and on.
 import { lookups } from "../lookups.ts"
+import { withoutSecrets } from "../told-secrets.ts"
 import type { Connection, Summary } from "../../policy/connection.ts"
 import { continuationOf, continued, next, type Answer } from "../../policy/decision.ts"
 import type { Modules } from "../contents.ts"
@@ -101,7 +102,9 @@ class EndpointVisit implements Visit {
     const through = [...this.through, this.endpoint.url]
     if (through.length > DEEPEST)
       throw new Error(
-        `forward-internal went through more than ${DEEPEST} endpoints: ${[...through, url].join(" -> ")} (ERR_NGROK_3501)`,
+        withoutSecrets(
+          `forward-internal went through more than ${DEEPEST} endpoints: ${[...through, url].join(" -> ")} (ERR_NGROK_3501)`,
+        ),
       )
     return visitGroup(found, this.runtime, this.connection, through)
   }

@@ -2,6 +2,7 @@
 import type { Connection, Summary } from "../../policy/connection.ts"
 import type { Answer } from "../../policy/decision.ts"
 import type { Modules } from "../contents.ts"
+import { withoutSecrets } from "../told-secrets.ts"
 import type { MadeLimit } from "../limit-claims.ts"
 import type { EndpointFacts, FactSource } from "./cel/index.ts"
 
@@ -62,6 +63,6 @@ export class ForwardFailure {
 
   constructor(code: string, message: string) {
     this.code = code
-    this.message = message
+    this.message = withoutSecrets(message)
   }
 }

@@ -1,5 +1,6 @@
 // `log`: fields for the closing event, as `connection.log` adds them.
 import { describe } from "../../../policy/describe.ts"
+import { valueWithoutSecrets } from "../../told-secrets.ts"
 import type { ActionKind } from "../action.ts"
 import { readDeep } from "../deep.ts"
 import { plain } from "../cel/index.ts"
@@ -21,7 +22,7 @@ export const log: ActionKind = {
       compile({ isRead }) {
         const isResult = isRead("log")
         return (run) => {
-          const found = plain(run.value(program, place))
+          const found = valueWithoutSecrets(plain(run.value(program, place)))
           if (typeof found === "object" && found !== null && !isList(found)) {
             run.visit.connection.log({ ...found })
             if (isResult) run.facts.setResult("log", { metadata: found })

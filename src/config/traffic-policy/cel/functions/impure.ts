@@ -1,5 +1,6 @@
 // Functions whose results differ from call to call: chance, and secrets.
 import { celFunc, CelScalar, type CelFunc } from "@bufbuild/cel"
+import { tell } from "../../../told-secrets.ts"
 import { facts } from "../run.ts"
 import { Refused } from "./refused.ts"
 
@@ -19,6 +20,7 @@ function randomInt(least: bigint, most: bigint): bigint {
 function secret(vault: string, name: string): string {
   const found = facts()?.source.secret?.(vault, name)
   if (found === undefined) throw new Refused("secrets.get: there is no such secret")
+  tell(found)
   return found
 }
 
