@@ -29,7 +29,7 @@ export function unsupported(protocol: string): string {
     UDP: "UDP is not relayed",
   }
   const why = instead[protocol] ?? `expected TCP or TLS${didYouMean(protocol.toUpperCase(), ["TCP", "TLS"])}`
-  return `The protocol ${protocol} is not served, which works at layer 4: ${why}`
+  return `The protocol ${protocol} is not served by a gateway at layer 4: ${why}`
 }
 
 export interface AllowedKinds {

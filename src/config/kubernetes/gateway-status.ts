@@ -142,7 +142,7 @@ function listenerStatus(surroundings: Surroundings, listener: Listener, isGatewa
 function saidOfListener(listener: Listener, isGatewayRejected: boolean): readonly Said[] {
   const { conflict, notes, overlap, rejected, unresolved } = listener
   const [first] = unresolved
-  const accepted = ["The listener is accepted", ...notes].join(". ")
+  const accepted = ["The listener is accepted", ...notes].join("; ")
   return [
     rejected === undefined
       ? isTrue("Accepted", "Accepted", accepted)
