@@ -8,6 +8,9 @@ import { Run, type RunnablePolicy, type RunnableRule } from "./run.ts"
 import type { TrafficPolicy } from "./situation.ts"
 import type { CompiledPolicy, PolicyContext } from "./visit.ts"
 
+/** Where facts have what expressions look up. */
+const FACTS = { geo: "place", categories: "categories", secrets: "secret" } as const
+
 /** Makes a policy that can be asked; problems are those of modules and names that are not there. Never throws. */
 export function compilePolicy(policy: TrafficPolicy, context: PolicyContext): Read<CompiledPolicy> {
   const problems: Diagnostic[] = []
@@ -36,6 +39,7 @@ export function compilePolicy(policy: TrafficPolicy, context: PolicyContext): Re
       steps,
     }
   })
+  for (const [lookup, missing] of policy.lookups) if (context.facts[FACTS[lookup]] === undefined) problems.push(missing)
   if (problems.length > 0) return { value: undefined, problems, warnings: [] }
   const runnable: RunnablePolicy = { rules, facts: context.facts }
   const value: CompiledPolicy = {

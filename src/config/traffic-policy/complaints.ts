@@ -2,7 +2,7 @@
 import { diagnostic, type Diagnostic, type Place } from "../diagnostic.ts"
 import type { Document } from "../manifests/document.ts"
 import { shownPath } from "../shown-path.ts"
-import type { CelProblem } from "./cel/index.ts"
+import type { CelProblem, Needs } from "./cel/index.ts"
 import { placeInText } from "./text-place.ts"
 
 /** 20: all that is wrong is said at once, but not without end. */
@@ -20,6 +20,25 @@ export interface About {
   readonly what?: "key" | "value"
 }
 
+/** What expressions find beside the connection, where it was opened. */
+export type Lookup = "geo" | "categories" | "secrets"
+const LOOKUPS = ["geo", "categories", "secrets"] as const satisfies readonly Lookup[]
+/** Without them a rule would never count, or fail for each connection. */
+const MISSING: Readonly<Record<Lookup, readonly [message: string, about: About]>> = {
+  geo: [
+    "where an address is can only be asked with a database",
+    { hint: "start with --geoip FOLDER (MaxMind's *.mmdb files)" },
+  ],
+  categories: [
+    "categories of addresses can only be asked with lists of them",
+    { hint: "start with --ip-categories FOLDER: blocklist.mine.txt is a category" },
+  ],
+  secrets: [
+    "secrets.get() can only be asked with a folder of secrets",
+    { hint: "start with --secrets FOLDER: FOLDER/vault/name is a secret" },
+  ],
+}
+
 export class Complaints {
   readonly document: Document
   /** Where the policy stands in the document. */
@@ -27,6 +46,8 @@ export class Complaints {
   private readonly locate: Locate
   private readonly errors: Diagnostic[] = []
   private readonly cautions: Diagnostic[] = []
+  /** What is said where there is nothing to look up in: once for each. */
+  private readonly missing = new Map<Lookup, Diagnostic>()
   private lines: readonly string[] | undefined
 
   constructor(document: Document, base: Path, locate: Locate) {
@@ -60,6 +81,17 @@ export class Complaints {
 
   warn(path: Path, message: string, about: About = {}): void {
     this.cautions.push(this.diagnostic(path, message, about))
+  }
+
+  /** Notes what an expression looks up. */
+  looksUp(path: Path, needs: Needs): void {
+    for (const lookup of LOOKUPS)
+      if (needs[lookup] && !this.missing.has(lookup))
+        this.missing.set(lookup, this.diagnostic(path, ...MISSING[lookup]))
+  }
+
+  get lookups(): ReadonlyMap<Lookup, Diagnostic> {
+    return this.missing
   }
 
   /** What is wrong with a text that is an expression, or has some. */

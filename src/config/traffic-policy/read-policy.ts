@@ -86,6 +86,7 @@ function policyOf(complaints: Complaints, value: object, rules: readonly ReadRul
     forwards: actions.flatMap(({ forwards = [] }) => forwards),
     pools: actions.flatMap(({ pools = [] }) => pools),
     needs: allNeeds(rules),
+    lookups: complaints.lookups,
     terminates: actions.some(({ terminates }) => terminates === true),
     alwaysDecides: rules.some(endsAll),
   }

@@ -47,7 +47,10 @@ export function readRule(
     complaints.error([...path, "name"], `expected a text, found ${describe(name)}`, { code: 2236 })
   const title = titleOf(name) ?? shownPath(path)
   const compiled = readExpressions(complaints, [...path, "expressions"], expressions)
-  for (const { path: at, program } of compiled) checkReads(complaints, at, program.text, program.reads, before)
+  for (const { path: at, program } of compiled) {
+    checkReads(complaints, at, program.text, program.reads, before)
+    complaints.looksUp(at, program.needs)
+  }
   const read = readActions(complaints, path, actions, { situation, title }, before)
   if (complaints.errorCount > errors) return undefined
   return {
@@ -166,6 +169,7 @@ function readActions(
     }
     if (action === undefined) return []
     for (const { at: place, text, reads } of programsOf(action, at)) checkReads(complaints, place, text, reads, before)
+    for (const { needs } of action.programs) complaints.looksUp([...at, "config"], needs)
     if (action.decides === "always") ended ??= action.type
     before.terminates ||= action.terminates === true
     before.results.add(action.type.replaceAll("-", "_"))

@@ -2,6 +2,7 @@
 import type { Diagnostic } from "../diagnostic.ts"
 import type { ModuleRequest } from "../manifests/document.ts"
 import type { Needs } from "./cel/index.ts"
+import type { Lookup } from "./complaints.ts"
 import type { ReadRule } from "./read-rule.ts"
 
 /** Whose policy it is: which checks apply. */
@@ -38,6 +39,8 @@ export interface TrafficPolicy {
   readonly pools: readonly Mention[]
   /** What any of its expressions needs. */
   readonly needs: Needs
+  /** What is wrong where there is nothing to look that up in. */
+  readonly lookups: ReadonlyMap<Lookup, Diagnostic>
   /** Whether it ends TLS for some connections. */
   readonly terminates: boolean
   /** Whether it provably decides about every connection, so that nothing after it is ever asked. */

@@ -1,6 +1,19 @@
 // What is wrong with a policy is said at its place, with ngrok's number and what to write.
 import { describe, expect, test } from "bun:test"
-import { ALONE, CLOUD, documentOf, policyOf, problems, read, rendered, TCP, TLS, warnings } from "./policy-of.ts"
+import {
+  ALONE,
+  CLOUD,
+  documentOf,
+  logged,
+  made,
+  policyOf,
+  problems,
+  read,
+  rendered,
+  TCP,
+  TLS,
+  warnings,
+} from "./policy-of.ts"
 import { readPolicy } from "../../../src/config/traffic-policy/policy.ts"
 
 const rule = (actions: string, expressions = "") => `on_tcp_connect: [{ ${expressions} actions: [${actions}] }]`
@@ -232,6 +245,26 @@ describe("names", () => {
     expect(warnings(late)[0]).toContain("actions.ngrok.log: no log action before this")
     const fine = `on_tcp_connect: [{ actions: [{ type: set-vars, config: { vars: [{ a: 1 }, { b: "\${vars.a}" }] } }] }]`
     expect(warnings(fine)).toEqual([])
+  })
+})
+
+describe("what is looked up beside the connection", () => {
+  const found = (expression: string, facts = {}) =>
+    made(rule("{ type: deny }", `expressions: ["${expression}"],`), { facts })
+
+  test.each([
+    ["conn.geo.country_code == 'DE'", "--geoip", { place: () => undefined }],
+    ["has(conn.client_ip.geo.location.city)", "--geoip", { place: () => undefined }],
+    ["conn.client_ip.is_tor_node", "--ip-categories", { categories: () => [] }],
+    ["secrets.get('v', 'n') == 'x'", "--secrets", { secret: () => undefined }],
+  ])("%s: a policy is not loaded where that is not open", (expression, flag, facts) => {
+    expect(found(expression)).toEqual([expect.stringMatching(new RegExp(`^1:.*start with ${flag} FOLDER`))])
+    expect(found(expression, facts)).toHaveProperty("connect")
+  })
+
+  test("conn as a whole goes without", async () => {
+    const text = action("log", '{ metadata: { all: "${conn}" } }')
+    expect(await logged(text)).toMatchObject({ all: { client_port: 4711 } })
   })
 })
 

@@ -4,7 +4,7 @@ import type { GeoPlace } from "../../../limit/geo-place.ts"
 import { parseIp, type Ip } from "../../../policy/address.ts"
 import type { ClientCertificate } from "../../../policy/client-certificate.ts"
 import type { Connection } from "../../../policy/connection.ts"
-import { geo } from "../../../policy/geo.ts"
+import { geo, GeoUnavailable } from "../../../policy/geo.ts"
 import type { Terminated } from "../../../policy/terminate.ts"
 import type { Activation } from "./activation.ts"
 import { fromPlain, type Plain, type Value } from "./value.ts"
@@ -99,6 +99,16 @@ export class Facts {
       looked.hasPlace = true
     }
     return looked.place
+  }
+
+  /** The same, and nothing where there is no database: `conn` as a whole can be shown without one. */
+  placeIfAny(side: Side): GeoPlace | undefined {
+    try {
+      return this.place(side)
+    } catch (error) {
+      if (error instanceof GeoUnavailable) return undefined
+      throw error
+    }
   }
 
   categories(side: Side): readonly string[] {

@@ -6,6 +6,7 @@ import { refusedVariable } from "./refusals.ts"
 import type { Span } from "./spans.ts"
 import * as types from "./type.ts"
 import { shown, typeNamed } from "./type.ts"
+import type { Need } from "./variables.ts"
 import type { Read, Seen, Step, Walk } from "./walk.ts"
 
 export function selectionOf(walk: Walk, expr: Expr, keep: boolean): Seen {
@@ -133,12 +134,17 @@ function unknownName(walk: Walk, expr: Expr, steps: readonly Step[], left: numbe
   return walk.refuse(expr, span, `there is no variable ${JSON.stringify(name)}${near}`, hint)
 }
 
-function noteNeeds(walk: Walk, node: Node): void {
-  if (node.variable?.need !== undefined) walk.needs.add(node.variable.need)
+/** What `conn` as a whole can do without. */
+const LOOKED_UP: ReadonlySet<Need> = new Set<Need>(["geo", "categories"])
+
+function noteNeeds(walk: Walk, node: Node, without?: ReadonlySet<Need>): void {
+  const need = node.variable?.need
+  if (need !== undefined && without?.has(need) !== true) walk.needs.add(need)
   if (node.variable !== undefined && node.variable.type !== types.DUAL) return
   // A whole object may be asked for anything in it. A text with fields is mostly used as a text; its fields are looked
   // up when they are read.
-  if (node.variable === undefined) for (const child of node.children.values()) noteNeeds(walk, child)
+  const left = node === ROOTS.get(node.name) ? LOOKED_UP : without
+  if (node.variable === undefined) for (const child of node.children.values()) noteNeeds(walk, child, left)
 }
 
 /** As far as names lead to something that is known, and how many are left. */

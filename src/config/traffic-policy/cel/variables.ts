@@ -79,18 +79,20 @@ function addCountry(at: string, of: (facts: Facts) => GeoCountry | undefined): v
 
 /** `conn.geo` of ngrok has a part of it, and the numbers are texts; `*_degrees` and `radius_km` are numbers. */
 function addPlace(at: string, side: Side): void {
+  // `conn` as a whole shows it.
+  const placeOf = (facts: Facts) => (at === "conn.geo" ? facts.placeIfAny(side) : facts.place(side))
   const field = (name: string, type: Type, read: (place: GeoPlace) => CelInput | undefined) => {
     add(
       `${at}.${name}`,
       type,
       (facts) => {
-        const place = facts.place(side)
+        const place = placeOf(facts)
         return place === undefined ? undefined : read(place)
       },
       "geo",
     )
   }
-  addCountry(at, (facts) => facts.place(side))
+  addCountry(at, placeOf)
   field("city", STRING, ({ city }) => city)
   field("subdivision", STRING, ({ subdivision }) => subdivision)
   field("latitude", STRING, ({ latitude }) => text(latitude))
