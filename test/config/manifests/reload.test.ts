@@ -48,6 +48,14 @@ function targets(loaded: Loaded): string[] {
   return [...loaded.snapshot.pools.values()].flatMap(({ name, targets }) => targets.map(({ url }) => `${name} ${url}`))
 }
 
+function versionOf(loaded: Loaded, file: string): string | undefined {
+  return loaded.snapshot.files.find((one) => one.file === file)?.version
+}
+
+function objectOf(loaded: Loaded, kind: string): Loaded["snapshot"]["objects"][number] {
+  return loaded.snapshot.objects.find((one) => one.kind === kind)!
+}
+
 test("manifests lie beside policies, whatever file their objects are in", async () => {
   await using folder = new PolicyFolder({
     "a.ts": policy("1"),
@@ -176,7 +184,6 @@ test("what did not change is the same snapshot, and only files that depend on a 
   folder.write("service.yaml", service("db", "10.0.0.2"))
   const second = await loader.reload()
   expect(second.snapshot).not.toBe(first.snapshot)
-  const versionOf = (loaded: Loaded, file: string) => loaded.snapshot.files.find((one) => one.file === file)?.version
   expect(versionOf(second, "routes.yaml")).not.toBe(versionOf(first, "routes.yaml"))
   for (const file of ["gateway.yaml", "own.yaml"]) expect(versionOf(second, file)).toBe(versionOf(first, file))
 })
@@ -184,7 +191,6 @@ test("what did not change is the same snapshot, and only files that depend on a 
 test("generations count changes of a spec; ages and conditions that stay have their time", async () => {
   await using folder = new PolicyFolder({ "a.yaml": `${gateway()}---\n${route("one")}---\n${service()}` })
   const loader = folder.loader()
-  const objectOf = (loaded: Loaded, kind: string) => loaded.snapshot.objects.find((one) => one.kind === kind)!
   const first = await loader.reload()
   expect(objectOf(first, "Gateway").generation).toBe(1)
   folder.write("a.yaml", `# a comment\n${gateway()}---\n${route("one")}---\n${service()}`)
