@@ -21,6 +21,8 @@ interface Read {
 }
 
 const known = new Lru<string, Read>(CACHED)
+/** DER, by what every copy of the facts of a certificate shares. */
+const bytes = new WeakMap<ClientCertificate["sans"], Uint8Array>()
 
 /**
  * What is in a certificate, given as what `socket.getPeerX509Certificate()` returns or as DER: frozen data, cached by
@@ -36,6 +38,11 @@ export async function clientCertificate(source: X509Certificate | Uint8Array): P
   if (size <= LARGEST_CACHED) known.set(fingerprint, read)
   // Dates can be changed in place, so that everyone gets his own.
   return Object.freeze({ ...read.facts, notBefore: new Date(read.notBefore), notAfter: new Date(read.notAfter) })
+}
+
+/** The certificate itself; `undefined` for one that was made up. */
+export function certificateBytes({ sans }: ClientCertificate): Uint8Array | undefined {
+  return bytes.get(sans)
 }
 
 function parse(der: Uint8Array): X509Certificate {
@@ -61,5 +68,6 @@ function readCertificate(certificate: X509Certificate, fingerprint: string): Rea
     serial: certificate.serialNumber.toLowerCase(),
     fingerprint,
   }
+  bytes.set(facts.sans, certificate.raw)
   return { facts, notBefore: certificate.validFromDate.getTime(), notAfter: certificate.validToDate.getTime() }
 }

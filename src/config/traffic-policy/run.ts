@@ -3,6 +3,7 @@ import { withoutSecrets } from "../told-secrets.ts"
 import type { Answer } from "../../policy/decision.ts"
 import { EvaluationFailed, Facts, type CertificateFacts, type Expression, type Value } from "./cel/index.ts"
 import type { Step, Stepped } from "./action.ts"
+import { clientCertificateOf } from "./server-certificate.ts"
 import type { PolicyContext, Visit } from "./visit.ts"
 
 /** What went wrong while a policy ran. The connection is closed: whoever wrote the rule meant it to count. */
@@ -57,6 +58,7 @@ export class Run {
       connection: this.visit.connection,
       endpoint: this.visit.endpoint,
       serverCertificate: () => this.serverCertificate?.(),
+      clientCertificate: () => clientCertificateOf(this.known?.terminated?.clientCertificate),
     }))
   }
 

@@ -1,6 +1,9 @@
-// The certificate that was presented to a client, as expressions see it.
+// The certificates of a handshake, the gateway's and the client's, as expressions see them.
 import { X509Certificate } from "node:crypto"
+import type { ClientCertificate } from "../../policy/client-certificate.ts"
 import type { TerminateOptions } from "../../policy/terminate.ts"
+import { certificateDetails, type CertificateDetails } from "../../tls/certificate-details.ts"
+import { certificateBytes } from "../../tls/client-certificate.ts"
 import { alternativeNames, commonName, distinguishedName } from "../../tls/x509.ts"
 import type { CertificateFacts } from "./cel/index.ts"
 
@@ -51,6 +54,31 @@ function factsOf(pem: string): CertificateFacts | undefined {
     notBefore: certificate.validFromDate,
     notAfter: certificate.validToDate,
     fingerprint: certificate.fingerprint256.replaceAll(":", "").toLowerCase(),
-    pem,
+    ...certificateDetails(pem),
+  }
+}
+
+const details = new WeakMap<ClientCertificate["sans"], CertificateDetails>()
+
+/** All of a client's certificate. What is seldom asked for is read when it is, and once. */
+export function clientCertificateOf(certificate: ClientCertificate | undefined): CertificateFacts | undefined {
+  const der = certificate === undefined ? undefined : certificateBytes(certificate)
+  if (certificate === undefined || der === undefined) return certificate
+  const read = () => {
+    const found = details.get(certificate.sans) ?? certificateDetails(der)
+    if (found !== undefined) details.set(certificate.sans, found)
+    return found
+  }
+  return {
+    ...certificate,
+    get pem() {
+      return read()?.pem
+    },
+    get signatureAlgorithm() {
+      return read()?.signatureAlgorithm
+    },
+    get extensions() {
+      return read()?.extensions
+    },
   }
 }

@@ -1,4 +1,5 @@
 // Traffic policies that decide about real connections.
+import { X509Certificate } from "node:crypto"
 import { describe, expect, setDefaultTimeout, test } from "bun:test"
 import { ForwardFailure, type CompiledPolicy, type Visit } from "../../../src/config/traffic-policy/policy.ts"
 import { next } from "../../../src/policy/decision.ts"
@@ -80,6 +81,22 @@ describe("terminate-tls", () => {
 const target = (port: number, onError: string) =>
   `{ type: forward, config: { url: "tcp://127.0.0.1:${port}", on_error: ${onError} } }`
 const policy = (actions: string) => compiled(`on_tcp_connect: [{ actions: [${actions}] }]`)
+
+test("all of a client's certificate is told", async () => {
+  const body = [
+    "${conn.tls.client.pem}",
+    "${conn.tls.client.signature_algorithm}",
+    "${conn.tls.client.extensions.exists(e, e.id == '2.5.29.17' && size(e.value) > 8)}",
+    "${actions.ngrok.terminate_tls.client.extensions.map(e, e.critical).size() > 1}",
+    "${conn.tls.server.signature_algorithm} ${conn.tls.server.extensions.exists(e, e.id == '2.5.29.17')}",
+  ].join("|")
+  using gate = gateway(asks(compiled(terminating("mutual_tls_verification_strategy: request", body))))
+  const amy = ca.issue({ names: ["amy.test"], usage: "client", subject: "/CN=amy" })
+  const [pem, algorithm, named, several, own] = (await told(gate.port, amy)).split("|")
+  expect(new X509Certificate(pem!).fingerprint256).toBe(new X509Certificate(amy.cert).fingerprint256)
+  expect([algorithm, named, several, own]).toEqual(["ECDSA-SHA256", "true", "true", "ECDSA-SHA256 true"])
+  expect(await told(gate.port)).toBe("||false|false|ECDSA-SHA256 true")
+})
 
 describe("forward", () => {
   test("that goes on tries one target after the other, then answers", async () => {

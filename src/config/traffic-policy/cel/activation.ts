@@ -109,6 +109,15 @@ function fieldsOf({ children }: Node, facts: Facts): Fields {
   }
 }
 
+/** What is within a variable, or a part of them, as expressions see it: what is not there is nothing of its type. */
+export function fieldsWithin(path: string, facts: Facts): Fields {
+  const [root = "", ...steps] = path.split(".")
+  let node = ROOTS.get(root)
+  for (const step of steps) node = node?.children.get(step)
+  if (node === undefined) throw new Error(`there is no ${path}`)
+  return fieldsOf(node, facts)
+}
+
 function isThere({ children, variable }: Node, facts: Facts): boolean {
   if (variable !== undefined) return variable.read(facts) !== undefined
   return children.values().some((child) => isThere(child, facts))
