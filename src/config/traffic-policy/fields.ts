@@ -22,6 +22,8 @@ export class Fields {
   readonly action: string
   private readonly values: Readonly<Record<string, unknown>>
   private readonly taken = new Set<string>()
+  /** Looked at only to say why there is none. */
+  private readonly refused = new Set<string>()
 
   constructor(complaints: Complaints, path: Path, action: string, values: Readonly<Record<string, unknown>>) {
     this.complaints = complaints
@@ -160,6 +162,7 @@ export class Fields {
 
   /** Says of a field why there is none, by its name. */
   refuse(name: string, message: string, about: About = {}): void {
+    if (!this.taken.has(name)) this.refused.add(name)
     if (!this.has(name)) return
     this.complaints.error(this.at(name), message, { code: 2203, what: "key", ...about })
   }
@@ -168,7 +171,7 @@ export class Fields {
   done(): void {
     for (const name of Object.keys(this.values)) {
       if (this.taken.has(name)) continue
-      const known = [...this.taken].filter((one) => one !== name)
+      const known = [...this.taken].filter((one) => !this.refused.has(one))
       const near = didYouMean(name, known)
       const all = known.length === 0 ? `; ${this.action} has no fields` : `; known are ${known.join(", ")}`
       this.complaints.error(this.at(name), `${this.action} has no field ${JSON.stringify(name)}${near || all}`, {

@@ -184,7 +184,7 @@ function readRules(
     complaints.error([PHASE], `${rules.length} rules; a policy has at most ${MOST_RULES}`, { code: 2264 })
     return undefined
   }
-  const before: Before = { terminates: false, vars: new Set(), results: new Set() }
+  const before: Before = { terminates: false, endsTls: false, vars: new Set(), results: new Set() }
   return rules.map((rule: unknown, i) => readRule(complaints, [PHASE, i], rule, situation, before))
 }
 

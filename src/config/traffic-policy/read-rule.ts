@@ -24,6 +24,8 @@ export interface ReadRule {
 /** What the rules before have left behind, as far as the text says. */
 export interface Before {
   terminates: boolean
+  /** Whether TLS has ended by now, for every connection. */
+  endsTls: boolean
   readonly vars: Set<string>
   readonly results: Set<string>
 }
@@ -52,6 +54,8 @@ export function readRule(
     complaints.looksUp(at, program.needs)
   }
   const read = readActions(complaints, path, actions, { situation, title }, before)
+  const always = compiled.every(({ program }) => isTrue(program))
+  before.endsTls ||= always && read.some(({ action }) => action.terminates === true)
   if (complaints.errorCount > errors) return undefined
   return {
     path,
@@ -59,7 +63,7 @@ export function readRule(
     expressions: compiled
       .filter(({ program }) => !isTrue(program))
       .map(({ path: at, program }) => ({ program, place: complaints.shownPlace(at) })),
-    always: compiled.every(({ program }) => isTrue(program)),
+    always,
     actions: read,
   }
 }
@@ -159,6 +163,7 @@ function readActions(
   }
   let ended: string | undefined
   let isSaid = false
+  let isPlain = false
   return value.flatMap((entry: unknown, i) => {
     const at = [...path, i]
     const action = readAction(complaints, at, entry, { ...where, afterTerminate: before.terminates })
@@ -171,6 +176,11 @@ function readActions(
     for (const { at: place, text, reads } of programsOf(action, at)) checkReads(complaints, place, text, reads, before)
     for (const { needs } of action.programs) complaints.looksUp([...at, "config"], needs)
     if (action.decides === "always") ended ??= action.type
+    if (action.terminates === true && (isPlain || before.endsTls))
+      complaints.error(at, "TLS has ended already where this runs, and it ends once", {
+        hint: "take it out, or give the rules of both expressions of which one is true",
+      })
+    isPlain ||= action.terminates === true
     before.terminates ||= action.terminates === true
     before.results.add(action.type.replaceAll("-", "_"))
     for (const name of action.sets ?? []) before.vars.add(name)

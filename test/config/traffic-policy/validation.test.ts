@@ -151,6 +151,8 @@ describe("actions", () => {
   })
 
   test("refuse unknown fields", () => {
+    expect(messages(action("deny", "{ reason: x }"))[0]).toContain('deny has no field "reason"; deny has no fields')
+    expect(messages(action("terminate-tls", "{ alpn: [] }"), TLS)[0]).toContain("known are min_version, max_version,")
     expect(messages(action("restrict-ips", '{ alow: ["10.0.0.0/8"], deny: ["10.0.0.0/8"] }'))[0]).toContain(
       'restrict-ips has no field "alow"; did you mean "allow"? (ERR_NGROK_2203)',
     )
@@ -210,6 +212,17 @@ describe("actions", () => {
     expect(problems(rule("{ type: terminate-tls }"), TLS)).toEqual([])
   })
 
+  test("terminate-tls ends TLS once", () => {
+    const one = "{ type: terminate-tls }"
+    const some = `{ expressions: ["conn.tls.sni == 'a'"], actions: [${one}] }`
+    const all = `{ actions: [${one}] }`
+    expect(messages(rule(`${one}, ${one}`), TLS)).toEqual([
+      "on_tcp_connect[0].actions[1]: TLS has ended already where this runs, and it ends once | take it out, or give the rules of both expressions of which one is true",
+    ])
+    expect(messages(`on_tcp_connect: [${all}, ${some}]`, TLS)).toHaveLength(1)
+    expect(messages(`on_tcp_connect: [${some}, ${some}]`, TLS)).toEqual([])
+  })
+
   test("forward says what is wrong with a target", () => {
     const to = (config: string, situation = TCP) => codes(action("forward", config), situation)
     expect(to('{ url: "db:5432" }')).toEqual([2226])
@@ -248,18 +261,19 @@ describe("names", () => {
   })
 })
 
-describe("what is looked up beside the connection", () => {
-  const found = (expression: string, facts = {}) =>
-    made(rule("{ type: deny }", `expressions: ["${expression}"],`), { facts })
+/** Made, or what is wrong. */
+const asked = (expression: string, facts = {}) =>
+  made(rule("{ type: deny }", `expressions: ["${expression}"],`), { facts })
 
+describe("what is looked up beside the connection", () => {
   test.each([
     ["conn.geo.country_code == 'DE'", "--geoip", { place: () => undefined }],
     ["has(conn.client_ip.geo.location.city)", "--geoip", { place: () => undefined }],
     ["conn.client_ip.is_tor_node", "--ip-categories", { categories: () => [] }],
     ["secrets.get('v', 'n') == 'x'", "--secrets", { secret: () => undefined }],
   ])("%s: a policy is not loaded where that is not open", (expression, flag, facts) => {
-    expect(found(expression)).toEqual([expect.stringMatching(new RegExp(`^1:.*start with ${flag} FOLDER`))])
-    expect(found(expression, facts)).toHaveProperty("connect")
+    expect(asked(expression)).toEqual([expect.stringMatching(new RegExp(`^1:.*start with ${flag} FOLDER`))])
+    expect(asked(expression, facts)).toHaveProperty("connect")
   })
 
   test("conn as a whole goes without", async () => {
