@@ -16,10 +16,12 @@ function section(title: string): string {
   return rest.slice(0, /^#+ /m.exec(rest)?.index)
 }
 
+function isNamed(type: string): boolean {
+  return rows.some((row) => row.split("|")[1]!.includes(`\`${type}\``)) || section(type).includes("| field |")
+}
+
 test("every action is in a table, or has a section", () => {
-  const named = (type: string) =>
-    rows.some((row) => row.split("|")[1]!.includes(`\`${type}\``)) || section(type).includes("| field |")
-  expect([...ACTIONS.keys()].filter((type) => !named(type))).toEqual([])
+  expect([...ACTIONS.keys()].filter((type) => !isNamed(type))).toEqual([])
 })
 
 test("every variable is named, by its last word", () => {
