@@ -252,6 +252,7 @@ describe("functions", () => {
     ["hash.sha512('hello').size()", 128],
     ["base64.encode(b'hello') + string(base64.decode('aGVsbG8='))", "aGVsbG8=hello"],
     ["'some:thing'.encodeBase64().decodeBase64()", "some:thing"],
+    ["'aGVsbG8'.decodeBase64()", "hello"],
     ["basic_auth.encode('username', 'password1')", "Basic dXNlcm5hbWU6cGFzc3dvcmQx"],
     ['json.decode(\'{"a": ["b", 1]}\').a[1] == 1', true],
     ["json.encode({'a': ['b', 1, null]}) + ['c'].encodeJson()", '{"a":["b",1,null]}["c"]'],
