@@ -2,6 +2,7 @@
 // value goes through it each time.
 import { isCelList, isCelMap, type CelList, type CelMap } from "@bufbuild/cel"
 import { checkWeight, spend } from "./bounds.ts"
+import { textIn } from "./dual.ts"
 
 interface Weight {
   weight: number
@@ -18,6 +19,9 @@ export function weigh(value: unknown): Weight {
   if (typeof value === "string") return { weight: value.length + 1, depth: 0 }
   if (value instanceof Uint8Array) return { weight: value.length + 1, depth: 0 }
   if (isCelList(value)) return known.get(value) ?? keep(value, sum(value))
+  // Its fields are looked up when they are read, and it is no larger than its text.
+  const text = textIn(value)
+  if (text !== undefined) return { weight: text.length + 1, depth: 0 }
   if (isCelMap(value)) return known.get(value) ?? keep(value, sum(entries(value)))
   return { weight: 1, depth: 0 }
 }

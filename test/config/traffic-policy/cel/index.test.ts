@@ -11,6 +11,7 @@ import {
   type FactSource,
   type Json,
 } from "../../../../src/config/traffic-policy/cel/index.ts"
+import { GeoUnavailable } from "../../../../src/policy/geo.ts"
 import type { GeoPlace } from "../../../../src/limit/geo-place.ts"
 import { placeIn } from "../../../../src/limit/geo-place.ts"
 import { madeFacts } from "./made-facts.ts"
@@ -135,6 +136,23 @@ describe("variables", () => {
     ).toEqual([22, 0, 6])
     expect(given("string(time.now)", at)).toBe("2026-07-01T22:30:00Z")
     expect(given("time.now - duration('1h') < time.now", at)).toBe(true)
+  })
+
+  test("of the place are asked for when they are read, and not with the address or the whole", () => {
+    const none = madeFacts({
+      place: () => {
+        throw new GeoUnavailable("no database")
+      },
+    })
+    none.setVar("ip", fromPlain("x"))
+    const ip = "203.0.113.7"
+    expect(given("conn.client_ip", none)).toBe(ip)
+    expect(given("[conn.client_ip, {'a': conn.client_ip}]", none)).toEqual([ip, { a: ip }])
+    expect(given("string([conn.client_ip].join() + conn.client_ip)", none)).toBe(ip + ip)
+    expect(given("conn", none)).toMatchObject({ client_ip: ip, client_port: 4711 })
+    const deep = compileDeep({ list: ["${conn.client_ip}"] }).program?.evaluate(none)
+    expect(plain(deep as never)).toEqual({ list: [ip] })
+    expect(() => given("conn.client_ip.as.number", none)).toThrow("no database")
   })
 
   test("categories count for those above them", () => {
