@@ -52,7 +52,7 @@ export interface LoaderOptions {
   readonly patience?: number
   /** Called before code of a policy runs, so that a watchdog can name the file that does not return. */
   readonly onEvaluate?: (file: string) => void
-  /** Called when that code has returned, or waits. */
+  /** Called when that code has returned, or waits; also when a file of manifests has been read. */
   readonly onEvaluated?: () => void
   /** Called when a file is ready, or has failed, for which a load did not wait: another load will see it. */
   readonly onSettled?: () => void
@@ -103,7 +103,7 @@ export class Loader {
   private readonly plans = new Plans()
   private readonly disposals = new Set<Promise<void>>()
   private readonly known = new Map<string, Known>()
-  private readonly manifests = new Manifests()
+  private readonly manifests = new Manifests(() => this.options.onEvaluated?.())
   private readonly releasing: Releasing
   /** What loads did not wait for, and will hear of. */
   private readonly followed = new WeakSet<Promise<void>>()

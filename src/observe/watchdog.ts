@@ -86,12 +86,14 @@ export class Watchdog {
     this.shared[DECIDING] = 0
   }
 
-  /** A file is being evaluated; `loaded` says that this is over. */
+  /** A file is being evaluated; `loaded` says that this is over. Thousands of files are thousands of signs of life. */
   loading(id: number): void {
+    this.shared[BEATS]!++
     this.shared[LOADING] = id
   }
 
   loaded(): void {
+    this.shared[BEATS]!++
     this.shared[LOADING] = 0
   }
 

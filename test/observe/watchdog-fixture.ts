@@ -20,6 +20,15 @@ switch (how) {
     watchdog.loading(id)
     forever()
     break
+  case "many":
+    // 30 files of 100 ms each: longer than the limit in all, and none of them hangs.
+    for (let file = 0; file < 30; file++) {
+      watchdog.loading(id)
+      Bun.sleepSync(100)
+      watchdog.loaded()
+    }
+    console.log("went on")
+    process.exit(0)
   case "afterwards":
     watchdog.enter(id)
     watchdog.leave()

@@ -36,6 +36,12 @@ test.concurrent("the last words are JSON where the log is", async () => {
   })
 })
 
+test.concurrent("many files that take longer than the limit in all are not a stuck loop", async () => {
+  const child = start("many")
+  expect(await child.stdout.text()).toBe("went on\n")
+  expect(await child.exited).toBe(0)
+})
+
 test.concurrent("a stderr that nobody reads does not keep a stuck process alive", async () => {
   // The pipe is full before the child starts.
   const child = Bun.spawn(

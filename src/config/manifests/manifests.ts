@@ -26,6 +26,12 @@ export class Manifests {
   private world: World | undefined
   /** By text: whether it may hold manifests. */
   private readonly looks = new WeakMap<Module, boolean>()
+  private readonly onRead: () => void
+
+  /** @param onRead called for each file that was read, so that a watchdog can tell many files from one that hangs */
+  constructor(onRead: () => void = () => {}) {
+    this.onRead = onRead
+  }
 
   /** @param paths of the files whose names may be those of manifests */
   async look(paths: readonly string[], graph: ModuleGraph): Promise<Look> {
@@ -33,7 +39,7 @@ export class Manifests {
     if (found.length === 0 && this.world === undefined) return NONE
     if (this.world === undefined) {
       const { World } = await import("./world.ts")
-      this.world = new World()
+      this.world = new World(this.onRead)
     }
     const { files, objects } = this.world.compile(found)
     return { files: found.map(({ file, node }) => ({ file, node, outcome: files.get(file)! })), objects }

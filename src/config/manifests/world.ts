@@ -43,7 +43,13 @@ export class World {
   private kept = new Map<string, readonly Named[]>()
   /** Whose statuses nobody has looked at yet. */
   private unseen: ObjectState[] = []
+  private readonly onRead: () => void
   private latest: { readonly asked: readonly unknown[]; readonly outcomes: Outcomes } | undefined
+
+  /** @param onRead called after each file whose text was read */
+  constructor(onRead: () => void) {
+    this.onRead = onRead
+  }
 
   /** Whether the file had documents at the last load. */
   has(file: string): boolean {
@@ -54,7 +60,7 @@ export class World {
     const known = new Map<string, Known>()
     const looks = files.map(({ file, module, problems }) => {
       const before = this.known.get(file)
-      const parsed = problems.length > 0 ? REFUSED : before?.module === module ? before.parsed : parse(file, module)
+      const parsed = problems.length > 0 ? REFUSED : before?.module === module ? before.parsed : this.read(file, module)
       if (problems.length === 0) known.set(file, { module, parsed })
       return { file, module, parsed, problems: [...problems, ...parsed.problems], warnings: [...parsed.warnings] }
     })
@@ -88,6 +94,12 @@ export class World {
     this.unseen = [...this.latest.outcomes.objects]
     setImmediate(this.lookOn)
     return this.latest.outcomes
+  }
+
+  private read(file: string, module: Module): Parsed {
+    const parsed = parse(file, module)
+    this.onRead()
+    return parsed
   }
 
   /** A part at a time: whoever saved a file waits for it to serve, and not for what is said of it. */
