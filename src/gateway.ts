@@ -11,7 +11,7 @@ import { configuredDatabases } from "./config/config-source.ts"
 import { diagnostic, renderDiagnostic, type Diagnostic } from "./config/diagnostic.ts"
 import { servedNames } from "./config/served-names.ts"
 import { Loader } from "./config/loader.ts"
-import { withListeners, type PrintedObject } from "./config/manifests/status.ts"
+import { servingOf, withListeners, type PrintedObject } from "./config/manifests/status.ts"
 import type { Snapshot } from "./config/snapshot.ts"
 import { watch } from "./config/watch.ts"
 import { openGeo } from "./geo.ts"
@@ -283,10 +283,9 @@ export const gateway = (
 
     function objects(): readonly PrintedObject[] {
       const states = new Map(listeners.status().map(({ plan, state }) => [plan.identity, state]))
-      return withListeners(state.snapshot?.objects ?? [], (identity) => {
-        const found = states.get(identity)
-        return found === undefined ? undefined : found !== "down"
-      })
+      if (state.snapshot === undefined) return []
+      const serving = servingOf(state.snapshot.listeners, (identity) => states.get(identity) === "down")
+      return withListeners(state.snapshot.objects, serving)
     }
 
     function status(): Status {

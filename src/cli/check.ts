@@ -3,7 +3,7 @@ import { join } from "node:path"
 import { byName } from "../config/compile.ts"
 import { renderDiagnostic, type Diagnostic } from "../config/diagnostic.ts"
 import { folderFiles } from "../config/folder.ts"
-import { withListeners } from "../config/manifests/status.ts"
+import { servingOf, withListeners } from "../config/manifests/status.ts"
 import { nameGroups, type NameGroup } from "../config/served-names.ts"
 import type { ListenerPlan, Snapshot } from "../config/snapshot.ts"
 import { printable } from "../observe/printable.ts"
@@ -22,7 +22,10 @@ export async function check(options: OpenOptions & { readonly types: boolean }):
   summarise(snapshot)
   for (const line of objectTable(
     paintOut,
-    withListeners(snapshot.objects, () => undefined),
+    withListeners(
+      snapshot.objects,
+      servingOf(snapshot.listeners, () => false),
+    ),
   ))
     say(line)
   if (problems.length === 0) return 0

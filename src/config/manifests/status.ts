@@ -11,18 +11,32 @@ export interface PrintedObject {
 }
 
 /**
- * The objects that have a status.
- * @param isUp whether a listener of ours is open, by its identity; `undefined` where that is not known
+ * Of a listener of ours, for one file. down: the gateway tries again to open it. refused: the file has no part in it,
+ * as its problems say.
  */
-export function withListeners(
-  objects: readonly ObjectState[],
-  isUp: (identity: string) => boolean | undefined,
-): readonly PrintedObject[] {
-  return objects.flatMap((object) => (object.status === undefined ? [] : [printed(object, isUp)]))
+export type Serving = "served" | "down" | "refused"
+/** By the listener's identity, for a file. */
+type ServingOf = (identity: string, file: string) => Serving
+
+/** What serves on the listeners of a snapshot. */
+export function servingOf(
+  listeners: ReadonlyMap<string, { readonly files: readonly string[] }>,
+  isDown: (identity: string) => boolean,
+): ServingOf {
+  const files = new Map([...listeners].map(([identity, plan]) => [identity, new Set(plan.files)]))
+  return (identity, file) => {
+    if (files.get(identity)?.has(file) !== true) return "refused"
+    return isDown(identity) ? "down" : "served"
+  }
 }
 
-function printed(object: ObjectState, isUp: (identity: string) => boolean | undefined): PrintedObject {
-  const { apiVersion, generation, kind, name, namespace, serves, written } = object
+/** The objects that have a status. */
+export function withListeners(objects: readonly ObjectState[], serving: ServingOf): readonly PrintedObject[] {
+  return objects.flatMap((object) => (object.status === undefined ? [] : [printed(object, serving)]))
+}
+
+function printed(object: ObjectState, serving: ServingOf): PrintedObject {
+  const { apiVersion, file, generation, kind, name, namespace, serves, written } = object
   const { managedFields: _____, ...kept } = loose(written["metadata"])
   const metadata = {
     ...kept,
@@ -32,12 +46,13 @@ function printed(object: ObjectState, isUp: (identity: string) => boolean | unde
     generation,
   }
   const { apiVersion: _, kind: __, metadata: ___, status: ____, ...body } = written
-  const down = new Map(
-    [...(serves ?? [])].flatMap(([listener, identities]) => {
-      const missing = identities.filter((identity) => isUp(identity) === false)
-      return missing.length === 0 ? [] : [[listener, missing] as const]
-    }),
-  )
+  const down = new Map<string, string>()
+  for (const [listener, identities] of serves ?? []) {
+    const such = (what: Serving) => identities.filter((identity) => serving(identity, file) === what).join(", ")
+    const [refused, missing] = [such("refused"), such("down")]
+    if (refused !== "") down.set(listener, `not served: ${refused}; the problems of ${file} say why`)
+    else if (missing !== "") down.set(listener, `not open: ${missing}; the gateway tries again`)
+  }
   const status = down.size === 0 ? object.status : withoutThem(loose(object.status), down)
   return { apiVersion, kind, metadata, ...body, ...(status === undefined ? {} : { status }) }
 }
@@ -53,16 +68,16 @@ function withoutCopy(annotations: unknown): Readonly<Record<string, unknown>> {
 /** A listener that is down is not programmed, and neither is a Gateway all of whose listeners are. */
 function withoutThem(
   status: Readonly<Record<string, unknown>>,
-  down: ReadonlyMap<string, readonly string[]>,
+  down: ReadonlyMap<string, string>,
 ): Readonly<Record<string, unknown>> {
   const listeners = Array.isArray(status["listeners"]) ? status["listeners"].map(loose) : []
   const changed = listeners.map((listener) => {
-    const missing = down.get(String(listener["name"]))
-    if (missing === undefined) return listener
-    return { ...listener, conditions: unprogrammed(listener["conditions"], "Pending", missing) }
+    const message = down.get(String(listener["name"]))
+    if (message === undefined) return listener
+    return { ...listener, conditions: unprogrammed(listener["conditions"], "Pending", message) }
   })
   const open = changed.some(({ conditions }) => conditionsOf(conditions).some(isProgrammed))
-  const all = [...down.values()].flat()
+  const all = [...new Set(down.values())].join(". ")
   return {
     ...status,
     ...(open ? {} : { conditions: unprogrammed(status["conditions"], "Pending", all) }),
@@ -70,11 +85,9 @@ function withoutThem(
   }
 }
 
-function unprogrammed(conditions: unknown, reason: string, missing: readonly string[]): readonly Condition[] {
+function unprogrammed(conditions: unknown, reason: string, message: string): readonly Condition[] {
   return conditionsOf(conditions).map((condition) =>
-    isProgrammed(condition)
-      ? { ...condition, status: "False", reason, message: `not open: ${missing.join(", ")}; the gateway tries again` }
-      : condition,
+    isProgrammed(condition) ? { ...condition, status: "False", reason, message } : condition,
   )
 }
 

@@ -30,7 +30,7 @@ test("the key of a file changes with what it gives, and with nothing else", () =
 
 test("objects are shown as they were written, and Secrets are not", () => {
   const { objects } = compileKubernetes(objectsOf(edge + secret), STILL)
-  const shown = withListeners(objects, () => undefined)
+  const shown = withListeners(objects, () => "served")
   expect(JSON.stringify(objects)).not.toMatch(/aHVzaC1odXNo|hush-hush/)
   expect(shown.map(({ kind }) => kind)).not.toContain("Secret")
   const [found] = shown
@@ -45,13 +45,13 @@ test("objects are shown as they were written, and Secrets are not", () => {
 
 test("a status that was written is not shown as ours", () => {
   const { objects } = compileKubernetes(objectsOf(edge.replace("spec:", "status: { mine: true }\nspec:")), STILL)
-  expect(JSON.stringify(withListeners(objects, () => undefined))).not.toContain("mine")
+  expect(JSON.stringify(withListeners(objects, () => "served"))).not.toContain("mine")
 })
 
 test("a listener that is down is not programmed, and a Gateway without others neither", () => {
   const { objects } = compileKubernetes(objectsOf(edge), STILL)
   const programmed = (down: readonly string[]) => {
-    const [found] = withListeners(objects, (identity) => !down.includes(identity))
+    const [found] = withListeners(objects, (identity) => (down.includes(identity) ? "down" : "served"))
     const { conditions, listeners } = found!.status as never as Record<"conditions" | "listeners", readonly never[]>
     return [{ conditions }, ...listeners].map(
       (one) =>

@@ -1,4 +1,5 @@
 // Manifests as the loader sees them: which files are ours, what a bad document takes with it, what depends on what.
+import { servingOf, withListeners } from "../../../src/config/manifests/status.ts"
 import { expect, test } from "bun:test"
 import { chmodSync } from "node:fs"
 import { parseListen } from "../../../src/policy/listen.ts"
@@ -220,6 +221,16 @@ test("a listener that a policy and a Gateway would open differently is the later
   ])
   expect(second.snapshot.listeners.get("tcp:*:9443")?.scheme).toBe("tls")
   expect(parseListen("tls://x.example:9443")[0]!.scheme).toBe("tls")
+  const [shown] = withListeners(
+    second.snapshot.objects.filter(({ kind }) => kind === "Gateway"),
+    servingOf(second.snapshot.listeners, () => false),
+  )
+  const programmed = { type: "Programmed", status: "False", reason: "Pending", message: expect.any(String) }
+  const message = "not served: tcp:*:9443; the problems of gateway.yaml say why"
+  expect(shown?.status).toMatchObject({
+    conditions: expect.arrayContaining([expect.objectContaining({ ...programmed, message })]),
+    listeners: [{ conditions: expect.arrayContaining([expect.objectContaining({ ...programmed, message })]) }],
+  })
 })
 
 test("a Kong TCPIngress is served as what it is in Gateway API, and shown as itself", async () => {
