@@ -64,7 +64,7 @@ class Description {
       )
       this.findings.fault = {
         reason: "UnsupportedProtocol",
-        message: `Only tcp:// and tls:// endpoints are served here; ${read.hint}`,
+        message: "Only tcp:// and tls:// endpoints are served here",
       }
       return this.described(undefined, undefined, undefined, NOTHING_ATTACHED)
     }

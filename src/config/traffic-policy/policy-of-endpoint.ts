@@ -4,7 +4,7 @@ import type { Document, Read } from "../manifests/document.ts"
 import { digestOf } from "../module-graph.ts"
 import { mayForward, trapsIn } from "./contradictions.ts"
 import type { EndpointPolicy } from "./endpoint.ts"
-import { textOf, type Protocol } from "./endpoint-url.ts"
+import { textOf, type EndpointUrl, type Protocol } from "./endpoint-url.ts"
 import { internalUrl, type InternalEndpoints } from "./internal-endpoints.ts"
 import { ForwardFailure, readPolicy, type IpRules, type Situation, type TrafficPolicy } from "./policy.ts"
 import type { References } from "./references.ts"
@@ -65,6 +65,14 @@ export function withIpPolicies(
   return { policy, forwards, ipPolicies: rules, key: rules.size === 0 ? policy.key : digestOf(key) }
 }
 
+function hintFor(url: EndpointUrl, protocol: Protocol | undefined, internal: InternalEndpoints): string | undefined {
+  const near = internal.suggestion(url)
+  if (near !== undefined && near.protocol === (protocol ?? near.protocol))
+    return `did you mean ${JSON.stringify(textOf(near.protocol, near.host, near.port))}?`
+  if (protocol === undefined || url.protocol === protocol) return undefined
+  return `write ${protocol}:// here and in the URL of the internal endpoint: bytes of both pass as they are`
+}
+
 /** Internal endpoints that a policy names and that nobody has: worth a look, as they may come later. */
 export function lostForwards(
   { policy: { forwards } }: ReadPolicy,
@@ -77,13 +85,7 @@ export function lostForwards(
     if (typeof url === "string") continue
     const failure = internal.find(name, protocol ?? url.protocol)
     if (!(failure instanceof ForwardFailure)) continue
-    const near = internal.suggestion(url)
-    found.push(
-      problem(
-        `${failure.message} (${failure.code})`,
-        near === undefined ? undefined : `did you mean ${JSON.stringify(textOf(near.protocol, near.host, near.port))}?`,
-      ),
-    )
+    found.push(problem(`${failure.message} (${failure.code})`, hintFor(url, protocol, internal)))
   }
   return found
 }

@@ -277,3 +277,21 @@ test("thousands of endpoints compile in a moment when one file changes", () => {
   const { parts } = new Folder({ ...files, "f7.yml": agent("{name: a, url: tcp://:7, upstream: {url: 1}}") })
   expect(parts.size).toBe(300)
 })
+
+test("an internal endpoint of another protocol is told with what to write, not with its own URL", () => {
+  const { warnings } = new Folder({
+    "agent.yaml": `version: 3
+endpoints:
+  - name: out
+    url: tcp://:5432
+    traffic_policy: { on_tcp_connect: [{ actions: [{ type: forward-internal, config: { url: "tls://x.internal" } }] }] }
+    upstream: { url: tcp://127.0.0.1:1 }
+  - { name: x, url: "tls://x.internal", upstream: { url: "tcp://127.0.0.1:1" } }
+`,
+  })
+  expect(warnings).toEqual([
+    expect.stringContaining(
+      "[write tcp:// here and in the URL of the internal endpoint: bytes of both pass as they are]",
+    ),
+  ])
+})

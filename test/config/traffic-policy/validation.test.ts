@@ -177,6 +177,16 @@ describe("actions", () => {
     expect(to("{}")).toEqual([2234])
     expect(to('{ url: "http://a.internal" }')).toEqual([2205])
     expect(to('{ url: "tcp://db:5432" }')).toEqual([2204])
+    expect(to('{ url: "tcp://*.internal:5432" }')).toEqual([2204])
+    expect(to('{ url: "https://x.${conn.client_port}.internal" }')).toEqual([2205])
+    expect(to('{ url: "udp://x.${conn.client_port}.internal" }')).toEqual([2226])
+    expect(to('{ url: "tcp://${conn.client_port}.example.com:1" }')).toEqual([2204])
+    for (const url of [
+      "tcp://${conn.server_name}:1",
+      "tcp://x-${conn.client_port}.a.internal:${1}",
+      "${'tcp'}://a.internal:1",
+    ])
+      expect(to(`{ url: "${url}" }`)).toEqual([])
     expect(to('{ url: "tcp://a.internal" }')).toEqual([2226])
     expect(to('{ url: "a.internal:5432" }')).toEqual([2226])
     expect(to('{ url: "tcp://a.internal:5432", on_error: contnue }')).toEqual([2222])

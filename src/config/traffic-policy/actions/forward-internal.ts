@@ -28,6 +28,7 @@ export const forwardInternal: ActionKind = {
     if (template === undefined) return undefined
     const url = template.isStatic ? checkUrl(fields, template.text) : undefined
     if (template.isStatic && url === undefined) return undefined
+    if (!template.isStatic) checkEnds(fields, template.text)
     const place = fields.complaints.shownPlace(fields.at("url"))
     return {
       type: "forward-internal",
@@ -89,6 +90,25 @@ function checkUrl(fields: Fields, text: string): string | undefined {
   return fields.error("url", found.fault, { code: found.code ?? 2226, hint: found.hint })
 }
 
+/** What stands before the first expression of a URL and behind the last one: no value mends that. */
+function checkEnds(fields: Fields, text: string): void {
+  const shown = describe(text)
+  const scheme = /^\s*([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1]?.toLowerCase()
+  if (scheme === "http" || scheme === "https")
+    fields.error("url", `${shown}: on_tcp_connect forwards to endpoints of the same protocol only`, {
+      code: 2205,
+      hint: "write tcp:// or tls://: connections of a TCP or TLS endpoint are never looked at as HTTP",
+    })
+  else if (scheme !== undefined && scheme !== "tcp" && scheme !== "tls")
+    fields.error("url", `${shown}: expected tcp:// or tls://, found ${scheme}://`, { code: 2226 })
+  const host = /\}([a-z0-9_-]*(?:\.[a-z0-9_-]+)+)\.?(?::\d+)?\/?\s*$/i.exec(text)?.[1]?.toLowerCase()
+  if (host !== undefined && !host.endsWith(".internal"))
+    fields.error("url", `${shown}: the host of an internal endpoint ends in .internal`, {
+      code: 2204,
+      hint: "forward goes to any other host: { type: forward, config: { url: ... } }",
+    })
+}
+
 type InternalUrl = { readonly url: string } | { readonly fault: string; readonly hint?: string; readonly code?: number }
 
 /** In lower case, with its port. */
@@ -111,6 +131,12 @@ export function internalUrl(text: string): InternalUrl {
   const split = splitHostPort(rest)
   if (split === undefined || split.bracketed) return { fault: `${shown}: expected ${EXPECTED}` }
   const host = split.host.toLowerCase().replace(/\.$/, "")
+  if (host.startsWith("*."))
+    return {
+      fault: `${shown}: one endpoint is forwarded to, and a wildcard is many`,
+      hint: "write its name",
+      code: 2204,
+    }
   if (!host.endsWith(".internal") || !isHostName(host))
     return {
       fault: `${shown}: the host of an internal endpoint ends in .internal`,
