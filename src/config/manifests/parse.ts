@@ -2,12 +2,13 @@
 import { readObject } from "../kubernetes/read.ts"
 import type { AnyObject } from "../kubernetes/types.ts"
 import { readAgent, readTrafficPolicy, type AgentDocument, type PolicyDocument } from "../traffic-policy/index.ts"
-import type { Diagnostic } from "../diagnostic.ts"
+import { GROUPS, isKind } from "../kubernetes/kinds.ts"
+import { diagnostic, type Diagnostic } from "../diagnostic.ts"
 import { masked } from "../mask.ts"
 import type { Module } from "../module-graph.ts"
 import { readYaml } from "../yaml.ts"
 import type { Document, ObjectDocument, Read, Source } from "./document.ts"
-import { recognise } from "./recognise.ts"
+import { isUtf16, recognise, type ObjectKind } from "./recognise.ts"
 
 /** What a document holds, once it is found good. */
 export type Held =
@@ -35,9 +36,17 @@ export interface Parsed {
 export function parse(file: string, { digest, path, savedAt, text }: Module): Parsed {
   const shown = masked(text)
   const source: Source = { file, path, digest, savedAt, shown }
+  if (isUtf16(text)) {
+    const problem = diagnostic(
+      { path },
+      "this file is UTF-16; expected UTF-8",
+      "in PowerShell: | Out-File -Encoding utf8",
+    )
+    return { good: [], problems: [problem], warnings: [], partial: true }
+  }
   const { documents, problems: faults } = readYaml(path, text, shown)
   const good: Named[] = []
-  const problems = [...faults]
+  const problems = faults.map((fault) => ofTemplate(fault, text))
   const warnings: Diagnostic[] = []
   const take = <Value>({ problems: bad, value, warnings: minor }: Read<Value>, held: (value: Value) => Named) => {
     problems.push(...bad)
@@ -48,7 +57,7 @@ export function parse(file: string, { digest, path, savedAt, text }: Module): Pa
     for (const found of recognise({ source, index, value, place })) {
       switch (found.format) {
         case "problem":
-          problems.push(found.problem)
+          if (found.of === undefined || mayBeOurs(found.of)) problems.push(found.problem)
           break
         case "object": {
           const { document } = found
@@ -74,6 +83,19 @@ export function parse(file: string, { digest, path, savedAt, text }: Module): Pa
     }
   }
   return { good, problems, warnings, partial: problems.length > 0 }
+}
+
+/** Others have objects without metadata, and names like `system:node`. */
+function mayBeOurs({ group, kind }: ObjectKind): boolean {
+  return isKind(kind) || (group !== "" && GROUPS.has(group))
+}
+
+/** What a chart's template looks like to a reader of YAML is of no help. */
+function ofTemplate(fault: Diagnostic, text: string): Diagnostic {
+  if (fault.line === undefined || fault.hint !== undefined) return fault
+  const line = text.split("\n")[fault.line - 1]
+  if (line?.includes("{{") !== true) return fault
+  return { ...fault, hint: "this looks like a template: write it out first, as with `helm template`" }
 }
 
 /** One object, whichever version of its kind it is written in. */

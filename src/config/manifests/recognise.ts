@@ -23,23 +23,40 @@ export type Recognised =
   /** An ngrok agent configuration. */
   | { readonly format: "agent"; readonly document: Document }
   | { readonly format: "object"; readonly document: ObjectDocument }
-  | { readonly format: "problem"; readonly problem: Diagnostic }
+  /** @param of what kind of object it would be: many are none of ours */
+  | { readonly format: "problem"; readonly problem: Diagnostic; readonly of?: ObjectKind }
+
+type Problem = Extract<Recognised, { readonly format: "problem" }>
+
+export interface ObjectKind {
+  readonly group: string
+  readonly kind: string
+}
 
 /** 64 KiB: what a file is shows at its beginning. */
 export const LOOKED_AT = 64 * 1024
 /** A key at the beginning of a line, or of a document. */
 const KEYS = /^(?:---\s+\{?\s*)?["']?([A-Za-z_][\w-]*)["']?\s*:/gm
-/** What a JSON text is made of, as far as it tells keys: texts with what stands behind them, and brackets. */
-const JSON_PARTS = /"((?:[^"\\]|\\.)*)"(\s*:)?|[{}[\]]/g
+/** What a JSON text is made of, as far as it tells keys: texts with what stands behind them, YAML's keys, and brackets. */
+const JSON_PARTS = /"((?:[^"\\]|\\.)*)"(\s*:)?|([A-Za-z_][\w-]*)(?=\s*:)|[{}[\]]/g
+/** What Helm, or another one, has still to write out. */
+const TEMPLATE = /^\s*\{\{/
 
 /** Whether a text may hold documents of ours: cheap, and before anything is read in earnest. */
 export function looksLikeManifest(text: string): boolean {
-  const beginning = text.slice(0, LOOKED_AT)
-  const keys = /^\s*[[{]/.test(beginning)
-    ? jsonKeys(beginning)
-    : new Set([...beginning.matchAll(KEYS)].map(([, key]) => key!))
+  const start = text.slice(0, LOOKED_AT)
+  const beginning = isUtf16(start) ? start.slice(2).replaceAll("\0", "") : start
+  const keys =
+    /^\s*[[{]/.test(beginning) && !TEMPLATE.test(beginning)
+      ? jsonKeys(beginning)
+      : new Set([...beginning.matchAll(KEYS)].map(([, key]) => key!))
   for (const key of keys) if (isMark(key)) return true
-  return isAgent(keys)
+  return isAgent(keys) || isObject(keys)
+}
+
+/** Read as UTF-8, the byte order mark of UTF-16 is two bytes that mean nothing; PowerShell's `>` writes such files. */
+export function isUtf16(text: string): boolean {
+  return text.startsWith("\uFFFD\uFFFD") && text.includes("\0")
 }
 
 /** The keys of the object, or of the objects of a list. */
@@ -47,9 +64,10 @@ function jsonKeys(text: string): ReadonlySet<string> {
   const keys = new Set<string>()
   let depth = 0
   const deepest = text.trimStart().startsWith("[") ? 2 : 1
-  for (const [part, key, colon] of text.matchAll(JSON_PARTS)) {
+  for (const [part, key, colon, plain] of text.matchAll(JSON_PARTS)) {
     if (part === "{" || part === "[") depth++
     else if (part === "}" || part === "]") depth--
+    else if (depth === deepest && plain !== undefined) keys.add(plain)
     else if (depth === deepest && colon !== undefined) keys.add(key!)
   }
   return keys
@@ -58,6 +76,11 @@ function jsonKeys(text: string): ReadonlySet<string> {
 /** ngrok's agent has configurations without endpoints, and old ones; others have a `version` too. */
 function isAgent(names: ReadonlySet<string>): boolean {
   return names.has("version") && ["agent", "tunnels", "authtoken"].some((name) => names.has(name))
+}
+
+/** Whoever forgot the apiVersion, or misspelt it, wants to hear of it. */
+function isObject(names: ReadonlySet<string>): boolean {
+  return names.has("kind") && (names.has("metadata") || names.has("spec"))
 }
 
 /** A name that is nearly one of ours counts: whoever misspelt it wants to hear of it. */
@@ -100,14 +123,12 @@ export function recognise(document: Document): readonly Recognised[] {
 
 function objects(document: Document, value: object): readonly Recognised[] {
   const { apiVersion, items, kind, metadata } = value as Record<"apiVersion" | "items" | "kind" | "metadata", unknown>
-  if (typeof apiVersion !== "string" || apiVersion === "")
-    return [
-      problem(
-        document,
-        ["apiVersion"],
-        `a Kubernetes object needs an apiVersion like "gateway.networking.k8s.io/v1", found ${describe(apiVersion)}`,
-      ),
-    ]
+  if (typeof apiVersion !== "string" || apiVersion === "") {
+    const wants = 'a Kubernetes object needs an apiVersion like "gateway.networking.k8s.io/v1"'
+    const name = apiVersion === undefined ? suggest("apiVersion", Object.keys(value)) : undefined
+    if (name !== undefined) return [problem(document, [name], `${wants}, found ${JSON.stringify(name)}`)]
+    return [problem(document, ["apiVersion"], `${wants}, found ${describe(apiVersion)}`)]
+  }
   if (typeof kind !== "string" || kind === "") {
     const near = didYouMean("kind", Object.keys(value))
     return [
@@ -115,17 +136,28 @@ function objects(document: Document, value: object): readonly Recognised[] {
     ]
   }
   const [group, version] = apiVersion.includes("/") ? apiVersion.split("/", 2) : ["", apiVersion]
-  if (Array.isArray(items) && kind.endsWith("List")) return items.flatMap((_, i) => recognise(itemOf(document, i)))
+  if (kind.endsWith("List")) {
+    if (Array.isArray(items)) {
+      const missing = kind === "List" ? {} : { apiVersion, kind: kind.slice(0, -"List".length) }
+      return items.flatMap((_, i) => recognise(itemOf(document, i, missing)))
+    }
+    // How Go writes a list without items.
+    if (items === null) return []
+  }
   const head = headOf(document, group!, version!, kind, metadata)
-  return "format" in head ? [head] : [{ format: "object", document: { ...document, place: document.place, head } }]
+  return "format" in head
+    ? [{ ...head, of: { group: group!, kind } }]
+    : [{ format: "object", document: { ...document, place: document.place, head } }]
 }
 
-/** One item of a `List`, as if it stood alone. */
-function itemOf(document: Document, i: number): Document {
+/** One item of a `List`, as if it stood alone: the API itself leaves out what a `TCPRouteList` says already. */
+function itemOf(document: Document, i: number, missing: object): Document {
   const { items } = document.value as { items: readonly unknown[] }
+  const item = items[i]
+  const says = typeof item === "object" && item !== null && !Array.isArray(item)
   return {
     ...document,
-    value: items[i],
+    value: says && !("apiVersion" in item) && !("kind" in item) ? { ...missing, ...item } : item,
     place: (path, what) => document.place(["items", i, ...path], what),
   }
 }
@@ -143,7 +175,7 @@ function headOf(
   version: string,
   kind: string,
   metadata: unknown,
-): ObjectHead | Recognised {
+): ObjectHead | Problem {
   if (typeof metadata !== "object" || metadata === null || Array.isArray(metadata))
     return problem(document, ["metadata"], `expected an object with a name, found ${describe(metadata)}`)
   const { name, namespace } = metadata as { name?: unknown; namespace?: unknown }
@@ -169,6 +201,6 @@ function headOf(
   return { group, version, kind, name, namespace: CLUSTER_WIDE.has(kind) ? "" : inNamespace }
 }
 
-function problem(document: Document, path: readonly PropertyKey[], message: string): Recognised {
+function problem(document: Document, path: readonly PropertyKey[], message: string): Problem {
   return { format: "problem", problem: problemAt(document, path, message) }
 }

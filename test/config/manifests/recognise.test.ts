@@ -21,6 +21,8 @@ test.each([
   ['{"listen":"tcp://:1","on_tcp_connect":[]}', "traffic-policy"],
   ['  {\n  "a": {"b": "}"},\n  "on_tcp_connect": []}', "traffic-policy"],
   ["--- {on_tcp_connect: []}", "traffic-policy"],
+  ["{apiVersion: v1, kind: Service, metadata: {name: a}}", " v1 Service a default"],
+  ["apiVersion: v1\nkind: ServiceList\nitems: [{metadata: {name: a}}]", " v1 Service a default"],
   ["version: 3\nendpoints: []", "agent"],
   ["version: 2\nagent: {}", "agent"],
   ["apiVersion: v1\nkind: Service\nmetadata: {name: a}", " v1 Service a default"],
@@ -46,6 +48,11 @@ test("a list is what its items are, at their places", () => {
 test.each([
   ["on_tcp_conect: []", 'there is no phase "on_tcp_conect"; did you mean "on_tcp_connect"?'],
   ["apiVersion: v1", "a Kubernetes object needs a kind"],
+  ["kind: TCPRoute\nspec: {}", "1:1 apiVersion: a Kubernetes object needs an apiVersion"],
+  [
+    "kind: TCPRoute\napiversion: v1\nmetadata: {name: a}",
+    'needs an apiVersion like "gateway.networking.k8s.io/v1", found "apiversion"',
+  ],
   ["apiVersion: 1\nkind: Service", "needs an apiVersion"],
   ["apiVersion: v1\nkind: Service", "metadata: expected an object with a name"],
   ["apiVersion: v1\nkind: Service\nmetadata: {name: 7}", "metadata.name: expected a name, found 7"],
@@ -63,6 +70,7 @@ test.each([
   "a: 1\nb: 2\n",
   "pools: {}\nlisteners: []\n",
   '["10.0.0.0/8"]',
+  "kind: animals\nnames: [cat]\n",
   '{"name": "x", "version": "1.0.0", "dependencies": {}}',
   "- apiVersions\n",
   '{"a": {"apiVersion": 1}, "b": "\\"apiVersion\\": 1", "c": "apiVersion"}',
@@ -70,6 +78,10 @@ test.each([
   "services:\n  db:\n    image: postgres\n",
 ])("%j is data of somebody else's", (text) => {
   expect(looksLikeManifest(text)).toBe(false)
+})
+
+test("a list without items, as Go writes it, is nothing", () => {
+  expect(formats("apiVersion: v1\nkind: List\nitems: null")).toEqual([])
 })
 
 test("only the beginning is looked at", () => {

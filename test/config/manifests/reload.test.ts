@@ -1,7 +1,8 @@
 // Manifests as the loader sees them: which files are ours, what a bad document takes with it, what depends on what.
 import { servingOf, withListeners } from "../../../src/config/manifests/status.ts"
 import { expect, test } from "bun:test"
-import { chmodSync } from "node:fs"
+import { chmodSync, writeFileSync } from "node:fs"
+import { basename, join } from "node:path"
 import { parseListen } from "../../../src/policy/listen.ts"
 import { PolicyFolder, policy, problems, states } from "../policy-folder.ts"
 
@@ -251,4 +252,43 @@ ${service()}`,
   expect(others).toEqual([])
   expect(ingress).toMatchObject({ kind: "TCPIngress", name: "echo", file: "kong.yaml" })
   expect(JSON.stringify(ingress!.status)).toContain('"type":"Programmed","status":"True"')
+})
+
+test("objects of others need no metadata, and have names of their own", async () => {
+  await using folder = new PolicyFolder({
+    "all.yaml": `apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: "system:node"}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {generateName: job-}
+---
+${gateway()}`,
+  })
+  const loaded = await folder.loader().load()
+  expect(problems(loaded, folder)).toEqual([])
+  expect(listeners(loaded)).toEqual(["tcp:127.0.0.1:9100"])
+})
+
+test("templates that nobody has written out, and UTF-16, are told what they are", async () => {
+  await using folder = new PolicyFolder({
+    "policy.ts": policy("tcp://127.0.0.1:9101"),
+    "chart.yaml": "{{- if .Values.edge }}\n" + gateway() + "{{- end }}\n",
+    "name.yaml": gateway().replace("name: edge", "name: {{ .Release.Name }}"),
+  })
+  writeFileSync(join(folder.path, "shell.yaml"), Buffer.from(`\uFEFF${gateway()}`, "utf16le"))
+  const loaded = await folder.loader().load()
+  const told = loaded.problems.map(({ file, hint, message }) => ({ file: basename(file), hint, message }))
+  const template = { hint: expect.stringContaining("helm template") }
+  expect(told).toContainEqual(expect.objectContaining({ file: "chart.yaml", ...template }))
+  expect(told).toContainEqual(expect.objectContaining({ file: "name.yaml", ...template }))
+  expect(told).toContainEqual({
+    file: "shell.yaml",
+    hint: expect.stringContaining("utf8"),
+    message: "this file is UTF-16; expected UTF-8",
+  })
 })
