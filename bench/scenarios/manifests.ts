@@ -11,7 +11,7 @@ import { MOST_CONNECTIONS } from "./connections.ts"
 import { measure, warmUp } from "./sni.ts"
 
 const [FEW, MANY] = [10, 10_000]
-const rowOf = (count: number) => `${count.toLocaleString("en")} routes`
+const rowOf = (count: number) => `${(count > FEW ? MANY : FEW).toLocaleString("en")} routes`
 const TYPESCRIPT = `TypeScript, ${FEW} names`
 
 async function contenders(context: Context, counts: readonly number[]): Promise<Contender[]> {
@@ -35,7 +35,7 @@ const cost: Scenario = {
   subject: rowOf(MANY),
   goals: [{ metric: "cpu_us", as: "ratio", to: [rowOf(FEW)], most: 1.05 }],
   async run(context) {
-    const all = await contenders(context, [FEW, MANY])
+    const all = await contenders(context, [FEW, context.quick ? 2 * FEW : MANY])
     return { samples: await alternate(context, all, warmUp(context), measure(context)), left: [] }
   },
 }

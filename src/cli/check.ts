@@ -65,7 +65,9 @@ function summarise({ listeners, policies, poolFiles, pools }: Snapshot): void {
 
 function summariseListeners(listeners: Snapshot["listeners"], policies: Snapshot["policies"]): void {
   const files = [...new Set(policies.filter(({ last }) => !last).map(({ file }) => file))]
-  const configs = [...new Set(policies.filter(({ last }) => last).map(({ file }) => printable(file)))]
+  const lasting = [...new Set(policies.filter(({ last }) => last).map(({ file }) => file))]
+  const own = lasting.filter((file) => !files.includes(file))
+  const configs = own.length > MOST_FILES ? [`${own.length} more files`] : own.map((file) => printable(file))
   const who = [...(files.length === 0 ? [] : [counted(files.length, "policy", "policies")]), ...configs]
   say(`${who.join(" and ")} on ${counted(listeners.size, "listener")}`)
   const width = Math.max(...[...listeners.values()].map(({ url }) => printable(url).length))
@@ -103,5 +105,9 @@ function nameLines(plan: ListenerPlan, groups: readonly NameGroup[]): string[] {
 }
 
 function asked(files: readonly string[]): string {
-  return files.map((file) => printable(file)).join(", then ")
+  // Several parts of one file are asked one after the other.
+  return files
+    .filter((file, i) => file !== files[i - 1])
+    .map((file) => printable(file))
+    .join(", then ")
 }

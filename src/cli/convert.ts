@@ -15,18 +15,25 @@ import { complain, fail, paintErr, say, UNUSABLE } from "./say.ts"
 export async function convert({ paths }: { readonly paths: readonly string[] }): Promise<number> {
   const problems: Diagnostic[] = []
   const objects: AnyObject[] = []
+  const others: string[] = []
   for (const path of paths.flatMap((path) => filesOf(resolve(path), problems))) {
     const { module } = new ModuleGraph(dirname(path), true).entry(path, "text")
     const found = module.problems.length > 0 ? undefined : parse(basename(path), module)
     problems.push(...(found?.problems ?? module.problems))
-    for (const { held } of found?.good ?? []) if (held.format === "object") objects.push(held.value)
+    for (const { held } of found?.good ?? []) {
+      if (held.format === "object") objects.push(held.value)
+      else others.push(basename(path))
+    }
   }
   for (const problem of problems) complain(`${renderDiagnostic(problem, paintErr)}\n`)
   if (problems.length > 0) return UNUSABLE
   const { notes, objects: forms } = converted(objects)
   for (const note of notes) complain(`${paintErr("yellow", "note:")} ${renderDiagnostic(note, paintErr)}\n`)
+  const can = "a TCPIngress, an AgentEndpoint and a CloudEndpoint can be converted"
   if (forms.length === 0)
-    return fail("there is nothing to convert", "a TCPIngress, an AgentEndpoint and a CloudEndpoint can be converted")
+    return others.length === 0
+      ? fail("there is nothing to convert", can)
+      : fail(`${[...new Set(others)].join(", ")}: served as it is, but has no form in Gateway API`, can)
   say(asYaml(forms))
   return 0
 }

@@ -1,6 +1,7 @@
 // A problem of the configuration, with the place it is at, and how it is shown. Quoted text is made safe for terminals.
 import { readFileSync } from "node:fs"
 import { relative } from "node:path"
+import { masked } from "./mask.ts"
 import { painter, type Paint } from "../observe/paint.ts"
 import { printable } from "../observe/printable.ts"
 
@@ -44,7 +45,7 @@ export function diagnostic(place: Place, message: string, hint?: string, text?: 
     column: place.column,
     message,
     hint,
-    frame: place.line === undefined ? undefined : frameAt(text ?? textOf(place.path), place.line),
+    frame: place.line === undefined ? undefined : frameAt(shownText(place.path, text), place.line),
   }
 }
 
@@ -94,6 +95,12 @@ function renderFrame({ frame = [], line, column }: Diagnostic, paint: Paint): st
 /** A tab would move the caret away from what it points at. */
 function shownSource(text: string): string {
   return printable(text.replaceAll("\t", "  "), WIDEST_LINE)
+}
+
+/** What is no code may hold secrets. */
+function shownText(path: string, given: string | undefined): string | undefined {
+  const text = given ?? textOf(path)
+  return text !== undefined && /\.(?:ya?ml|json)$/.test(path) ? masked(text) : text
 }
 
 function frameAt(text: string | undefined, line: number): FrameLine[] | undefined {

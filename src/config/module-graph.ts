@@ -149,9 +149,11 @@ export class ModuleGraph {
   /** Adds a module that a file names which is none itself; what cannot be found is a problem there. */
   link(node: Node, specifier: string, place: Place): void {
     const found = this.resolve(specifier, dirname(node.module.real))
-    if (found.kind === "missing") node.problems.push(diagnostic(place, found.message, found.hint, node.module.text))
+    // One file may name it for another.
+    const text = place.path === node.module.path ? node.module.text : undefined
+    if (found.kind === "missing") node.problems.push(diagnostic(place, found.message, found.hint, text))
     else if (found.kind !== "file" || kindOf(found.path, undefined) === undefined)
-      node.problems.push(diagnostic(place, `${JSON.stringify(specifier)} is no module of this folder`))
+      node.problems.push(diagnostic(place, `${JSON.stringify(specifier)} is no module of this folder`, undefined, text))
     else node.links.set({ specifier, start: 0, end: 0, type: undefined }, this.node(this.read(found.path, undefined)))
   }
 

@@ -96,8 +96,11 @@ function syntaxFaults({ directives, errors, warnings }: Parsed, text: string): F
 /** Expressions of traffic policies begin like tags, and then mean something else. */
 const QUOTES = '; a text that begins with "!" has to stand in quotes'
 
-/** Whether what is written in the line begins with what looks like a call or an operation behind a "!". */
+const BANG = /^!(?:[\w.]*\(|[a-z]\w*\.\w)/
+
+/** Whether what is written there, or in the line, begins with what looks like a call or an operation behind a "!". */
 function beginsWithBang(text: string, offset: number): boolean {
+  if (BANG.test(text.slice(offset, offset + 100)) && text[offset] === "!") return true
   const start = text.lastIndexOf("\n", offset) + 1
   const end = text.indexOf("\n", offset)
   return /^\s*(?:- )*\s*(?:[\w-]+:\s+)?!(?:[\w.]*\(|[a-z]\w*\.\w)/.test(text.slice(start, end < 0 ? text.length : end))

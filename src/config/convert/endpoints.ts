@@ -31,7 +31,7 @@ export function endpointForms(endpoint: Endpoint, objects: Objects, note: Note):
   const policy = policyOf(endpoint, objects, note)
   const targets = [...(endpoint.kind === "AgentEndpoint" ? [endpoint] : []), ...forwarded(policy.forwards, objects)]
   if (targets.length === 0) note(["spec"], "leads nowhere by itself: its route has no backends", BY_HAND)
-  const backends = targets.map((target) => backendOf(target, namespace, note))
+  const backends = targets.map((target) => backendOf(target, namespace, objects, note))
   const isTls = url.protocol === "tls"
   const section = isTls ? "tls" : "tcp"
   const kind = isTls ? "TLSRoute" : "TCPRoute"
@@ -164,7 +164,9 @@ function forwarded(urls: readonly string[], objects: Objects): AgentEndpoint[] {
   // The first one ends the policy; what stands behind it is for when it fails.
   const [first] = urls
   if (first === undefined) return []
-  return objects.all("AgentEndpoint").filter((endpoint) => urlOf(endpoint)?.text === first)
+  const read = readEndpointUrl(first, undefined)
+  const wanted = read.kind === "ours" ? read.url.text : first
+  return objects.all("AgentEndpoint").filter((endpoint) => urlOf(endpoint)?.text === wanted)
 }
 
 interface Backend {
@@ -173,7 +175,12 @@ interface Backend {
 }
 
 /** A Service that the upstream names, or one that is made for it. */
-function backendOf({ body: { spec }, metadata }: AgentEndpoint, namespace: string, note: Note): Backend {
+function backendOf(
+  { body: { spec }, metadata }: AgentEndpoint,
+  namespace: string,
+  known: Objects,
+  note: Note,
+): Backend {
   const read = readUpstream(spec.upstream.url)
   if (!("upstream" in read) || read.upstream.kind !== "target" || read.upstream.host === "") {
     note(["spec", "upstream", "url"], `${JSON.stringify(spec.upstream.url)} has no equal in Gateway API`, BY_HAND)
@@ -183,6 +190,8 @@ function backendOf({ body: { spec }, metadata }: AgentEndpoint, namespace: strin
   const inCluster = /^([a-z0-9-]+)\.([a-z0-9-]+)(?:\.svc(?:\.cluster\.local)?)?$/.exec(host)
   const service = inCluster === null ? `${metadata.name}-upstream` : inCluster[1]!
   const home = inCluster === null ? namespace : inCluster[2]!
+  if (inCluster !== null && known.find("Service", home, service) === undefined)
+    note(["spec", "upstream", "url"], `leads to the Service ${home}/${service}, which is in none of these files`)
   const objects: Plain[] = []
   if (inCluster === null) objects.push(...serviceFor(service, namespace, host, port))
   if (home !== namespace) objects.push(grantFor(service, home, namespace))

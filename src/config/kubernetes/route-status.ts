@@ -152,7 +152,7 @@ function resolvedRefs(backends: readonly Backend[]): Said {
     } else if (found.endpoints.missing !== undefined) missing.push(found.endpoints.missing)
   }
   const refused = "connections that are to go there are refused"
-  if (reason !== undefined) return isFalse("ResolvedRefs", reason, `${messages.join("; ")}: ${refused}`)
+  if (reason !== undefined) return isFalse("ResolvedRefs", reason, `${messages.join("; ")}; ${refused}`)
   if (missing.length === 0) return ALL_RESOLVED
   return isTrue("ResolvedRefs", "ResolvedRefs", `All references are resolved, but ${missing.join("; ")}: ${refused}`)
 }

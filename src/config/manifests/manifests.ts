@@ -41,7 +41,7 @@ export class Manifests {
       const { World } = await import("./world.ts")
       this.world = new World(this.onRead)
     }
-    const { files, objects } = this.world.compile(found)
+    const { files, objects } = await this.world.compile(found)
     return { files: found.map(({ file, node }) => ({ file, node, outcome: files.get(file)! })), objects }
   }
 

@@ -31,6 +31,14 @@ export interface Outcomes {
   readonly objects: readonly ObjectState[]
 }
 
+/** One file in one load. */
+interface Look {
+  readonly file: string
+  readonly module: Module
+  readonly parsed: Parsed
+  readonly problems: readonly Diagnostic[]
+}
+
 interface Known {
   readonly module: Module
   readonly parsed: Parsed
@@ -56,14 +64,20 @@ export class World {
     return this.kept.has(file)
   }
 
-  compile(files: readonly ManifestFile[]): Outcomes {
+  async compile(files: readonly ManifestFile[]): Promise<Outcomes> {
     const known = new Map<string, Known>()
-    const looks = files.map(({ file, module, problems }) => {
+    const looks: Look[] = []
+    let since = performance.now()
+    for (const { file, module, problems } of files) {
       const before = this.known.get(file)
       const parsed = problems.length > 0 ? REFUSED : before?.module === module ? before.parsed : this.read(file, module)
       if (problems.length === 0) known.set(file, { module, parsed })
-      return { file, module, parsed, problems: [...problems, ...parsed.problems], warnings: [...parsed.warnings] }
-    })
+      looks.push({ file, module, parsed, problems: [...problems, ...parsed.problems] })
+      if (performance.now() - since < TURN) continue
+      // A checkout may change a thousand files; connections go on meanwhile.
+      await new Promise((resolve) => setImmediate(resolve))
+      since = performance.now()
+    }
     this.known = known
     const kept = new Map<string, readonly Named[]>()
     for (const { file, parsed } of looks) {
@@ -84,10 +98,13 @@ export class World {
     this.memory.begin()
     const compiled = compileAll(documents, this.memory)
     const outcomes = new Map(
-      looks.map(({ file, parsed, problems, warnings }): [string, Outcome] => {
+      looks.map(({ file, parsed, problems }): [string, Outcome] => {
         const parts = compiled.flatMap(({ parts: of }) => of.get(file) ?? [])
         const all = [...problems, ...(twice.get(file) ?? [])]
-        return [file, { ...together(parts, all, warnings), empty: parsed.partial && kept.get(file)!.length === 0 }]
+        return [
+          file,
+          { ...together(parts, all, parsed.warnings), empty: parsed.partial && kept.get(file)!.length === 0 },
+        ]
       }),
     )
     this.latest = { asked, outcomes: { files: outcomes, objects: compiled.flatMap(({ objects }) => objects) } }
@@ -119,6 +136,9 @@ export class World {
 
 /** 200 objects, a millisecond or two. */
 const SLICE = 200
+
+/** 20 ms: nobody notices, and a file takes one or two. */
+const TURN = 20
 
 const REFUSED: Parsed = { good: [], problems: [], warnings: [], partial: true }
 
