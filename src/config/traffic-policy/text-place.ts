@@ -13,7 +13,60 @@ export function placeInText(lines: readonly string[], start: Place, text: string
   const first = line[at]
   if (first === "|" || first === ">") return inBlock(lines, start, text, offset)
   const from = first === '"' || first === "'" ? at + 1 : at
-  return line.startsWith(text.slice(0, offset), from) ? { ...start, column: from + offset + 1 } : start
+  if (line.startsWith(text.slice(0, offset), from)) return { ...start, column: from + offset + 1 }
+  return alongside(lines, start, { line: start.line! - 1, column: from }, text, offset, first)
+}
+
+interface At {
+  line: number
+  column: number
+}
+
+/** Goes through what is written and what it means at once: lines may be joined, and characters escaped. */
+function alongside(
+  lines: readonly string[],
+  start: Place,
+  at: At,
+  text: string,
+  offset: number,
+  style: string | undefined,
+): Place {
+  const before = text.slice(0, offset)
+  const isEnd = text.slice(offset).trim() === ""
+  for (let i = 0; i < before.length;) {
+    const line = lines[at.line]
+    if (line === undefined) return start
+    const rest = line.slice(at.column)
+    if (style === '"' && rest === "\\") {
+      nextLine(lines, at)
+      continue
+    }
+    const escape = style === '"' ? /^\\(?:x..|u.{4}|U.{8}|.)/.exec(rest)?.[0] : undefined
+    const character = before[i]
+    // A line break is a space, or several of them are line breaks; what is left of the line is nothing then.
+    if (rest.trim() === "" && (character === " " || character === "\n")) {
+      nextLine(lines, at)
+      while (before[i + 1] === "\n") i++
+      i++
+    } else if (escape !== undefined) {
+      at.column += escape.length
+      i += escape.startsWith("\\U") ? (Number(`0x${escape.slice(2)}`) > 0xffff ? 2 : 1) : 1
+    } else if (rest[0] === character) {
+      at.column += style === "'" && rest.startsWith("''") ? 2 : 1
+      i++
+    } else return start
+  }
+  // An expression that begins a line is not at the end of the one before.
+  if (!isEnd && lines[at.line]?.slice(at.column).trim() === "") nextLine(lines, at)
+  return { ...start, line: at.line + 1, column: at.column + 1 }
+}
+
+/** To the first character of the next line that has any. */
+function nextLine(lines: readonly string[], at: At): void {
+  do at.line++
+  while (lines[at.line]?.trim() === "")
+  const line = lines[at.line] ?? ""
+  at.column = line.length - line.trimStart().length
 }
 
 /** The lines of a block are those of the text, indented as its first one; folded ones are only so where none are joined. */
@@ -25,7 +78,11 @@ function inBlock(lines: readonly string[], start: Place, text: string, offset: n
   const first = lines.slice(start.line).find((one) => one.trim() !== "")
   if (written === undefined || first === undefined) return start
   const indent = first.length - first.trimStart().length
-  if (!written.startsWith(before.slice(begins), indent)) return start
+  if (!written.startsWith(before.slice(begins), indent)) {
+    const beginning = { line: start.line! - 1, column: 0 }
+    nextLine(lines, beginning)
+    return alongside(lines, start, beginning, text, offset, ">")
+  }
   return { ...start, line: at + 1, column: indent + (offset - begins) + 1 }
 }
 

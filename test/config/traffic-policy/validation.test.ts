@@ -309,6 +309,35 @@ describe("places", () => {
     expect(problems(text).map((one) => one.split(" ")[0])).toEqual(["3:29", "4:10", "11:21"])
   })
 
+  test("are those of characters in texts whose lines are joined, or whose characters are escaped", () => {
+    const text = `on_tcp_connect:
+  - expressions:
+      - >
+        conn.client_port > 5 ||
+        conn.client_prt < 3
+      - >-
+        true
+
+        && nope1
+      - conn.client_port > 5
+        && nope2
+      - "conn.client_ip == '\\x41\\u0042\\U0001F600' || nope3"
+      - "true \\
+         && nope4"
+      - 'conn.client_ip == ''x'' && nope5'
+      - "conn.client_ip != 'x' &&
+        nope6"
+    actions: [{ type: deny }]
+`
+    const lines = text.split("\n")
+    const wrong = ["conn.client_prt", "nope1", "nope2", "nope3", "nope4", "nope5", "nope6"]
+    const expected = wrong.map((name) => {
+      const line = lines.findIndex((one) => one.includes(name))
+      return `${line + 1}:${lines[line]!.indexOf(name) + 1}`
+    })
+    expect(problems(text).map((one) => one.split(" ")[0]!)).toEqual(expected)
+  })
+
   test("are those of a text that a Kubernetes object carries", () => {
     const text = `spec:
   policy: |

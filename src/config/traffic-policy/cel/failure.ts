@@ -42,7 +42,10 @@ function labelOf({ exprKind }: Expr): string | undefined {
 
 function pathOf(expr: Expr): string | undefined {
   const name = nameOf(expr)
-  if (name !== undefined) return name === "@vars" ? "vars" : name === "@results" ? "actions.ngrok" : name
+  // Elements of loops have names of our own here.
+  if (name?.startsWith("@") === true)
+    return name === "@vars" ? "vars" : name === "@results" ? "actions.ngrok" : undefined
+  if (name !== undefined) return name
   const { exprKind } = expr
   if (exprKind.case !== "selectExpr" || exprKind.value.operand === undefined) return undefined
   const before = pathOf(exprKind.value.operand)
