@@ -368,14 +368,20 @@ function shutDown(listeners: Listeners, path: DataPath): void {
   path.wheel.stop()
 }
 
+/** 20 files in a line: with manifests a listener may have a thousand. */
+const MOST_NAMED = 20
+
 /** One line per listener that came, went or changed whom it asks. */
 function logChanges(log: Log, before: Snapshot | undefined, after: Snapshot, listeners: Listeners): void {
   for (const status of listeners.status()) {
     const { plan } = status
     const old = before?.listeners.get(plan.identity)
     if (old === plan) continue
-    const files = [...new Set(plan.policies.map((policy) => `${policy.file} ${policy.version}`))].join(", ")
-    if (status.state === "down") log.error(`cannot listen on ${plan.url}: ${status.error}`, { files: plan.files })
+    const all = [...new Set(plan.policies.map((policy) => `${policy.file} ${policy.version}`))]
+    const more = all.length > MOST_NAMED ? ` and ${all.length - MOST_NAMED} more` : ""
+    const files = `${all.slice(0, MOST_NAMED).join(", ")}${more}`
+    if (status.state === "down")
+      log.error(`cannot listen on ${plan.url}: ${status.error}`, { files: plan.files.slice(0, MOST_NAMED) })
     else
       log.info(
         `${plan.url} ${old === undefined ? `is open: ${files} (try: ${howToTry(plan, status.address)})` : `now asks ${files}`}`,

@@ -193,7 +193,7 @@ export class Loader {
     const { found, objects } = await this.look(files)
     const present = new Set(found.map(({ file }) => file))
     this.forget([...this.known.keys()].filter((file) => !present.has(file)))
-    const id = digestOf(JSON.stringify(found.map(({ file, hash }) => [file, hash])))
+    const id = digestOf(JSON.stringify(found.map(({ file, hash, node }) => [file, hash, node.module.digest])))
     // Equal bytes came to this result before; only what failed by chance or took long could come to another.
     if (this.latest?.snapshot.id === id && !retryFailed && !this.settled) return this.again(this.latest)
     this.settled = false
@@ -262,6 +262,7 @@ export class Loader {
   private manifest({ file, node, outcome }: Manifest): Found {
     const { path } = node.module
     node.salt = outcome.key
+    node.digest = outcome.digest
     for (const { place, specifier } of outcome.modules) this.graph.link(node, specifier, place)
     // What is wrong with the text itself is said by the outcome: the rest of the file goes on.
     const problems = textProblems(file, node).filter((problem) => !node.module.problems.includes(problem))

@@ -42,6 +42,8 @@ export interface Node {
   readonly problems: Diagnostic[]
   /** What else it depends on, as a hash; `""` for modules. */
   salt: string
+  /** Of the text that serves, where that is an older one. @default that of the module */
+  digest: string | undefined
   hash: string | undefined
 }
 
@@ -115,7 +117,12 @@ export class ModuleGraph {
     const parts = others.map(({ module, problems }) => [module.key, module.kind, module.digest, faults(problems)])
     parts.sort((a, b) => (a.join() < b.join() ? -1 : 1))
     node.hash = digestOf(
-      JSON.stringify([node.module.digest, faults(node.problems), parts, ...(node.salt === "" ? [] : [node.salt])]),
+      JSON.stringify([
+        node.digest ?? node.module.digest,
+        faults(node.problems),
+        parts,
+        ...(node.salt === "" ? [] : [node.salt]),
+      ]),
     )
     return node.hash
   }
@@ -123,7 +130,7 @@ export class ModuleGraph {
   private node(module: Module): Node {
     const known = this.nodes.get(module)
     if (known !== undefined) return known
-    const node: Node = { module, links: new Map(), problems: [], salt: "", hash: undefined }
+    const node: Node = { module, links: new Map(), problems: [], salt: "", digest: undefined, hash: undefined }
     this.nodes.set(module, node)
     const distrusted = this.distrustOf(dirname(module.real))
     if (distrusted !== undefined) node.problems.push(distrusted)

@@ -112,7 +112,7 @@ export function choose(found: readonly Found[]): Turn[] {
 
 /** The text that the places of a choice are in; not that of the file when an older version is chosen. */
 function textOf({ choice, found }: Turn): string | undefined {
-  return choice?.facts.hash === found.hash ? found.node.module.text : choice?.facts.held.entry.module.text
+  return choice === undefined ? undefined : choice.facts.held.entry.module.text
 }
 
 /** The choice serves from the next commit on. */

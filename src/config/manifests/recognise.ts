@@ -37,8 +37,6 @@ export interface ObjectKind {
 export const LOOKED_AT = 64 * 1024
 /** A key at the beginning of a line, or of a document. */
 const KEYS = /^(?:---\s+\{?\s*)?["']?([A-Za-z_][\w-]*)["']?\s*:/gm
-/** What a JSON text is made of, as far as it tells keys: texts with what stands behind them, YAML's keys, and brackets. */
-const JSON_PARTS = /"((?:[^"\\]|\\.)*)"(\s*:)?|([A-Za-z_][\w-]*)(?=\s*:)|[{}[\]]/g
 /** What Helm, or another one, has still to write out. */
 const TEMPLATE = /^\s*\{\{/
 
@@ -59,18 +57,34 @@ export function isUtf16(text: string): boolean {
   return text.startsWith("\uFFFD\uFFFD") && text.includes("\0")
 }
 
-/** The keys of the object, or of the objects of a list. */
+const WORD = /[\w-]/
+
+/** The keys of the object, or of the objects of a list, in quotes or as YAML has them; each character is looked at once. */
 function jsonKeys(text: string): ReadonlySet<string> {
   const keys = new Set<string>()
-  let depth = 0
   const deepest = text.trimStart().startsWith("[") ? 2 : 1
-  for (const [part, key, colon, plain] of text.matchAll(JSON_PARTS)) {
-    if (part === "{" || part === "[") depth++
-    else if (part === "}" || part === "]") depth--
-    else if (depth === deepest && plain !== undefined) keys.add(plain)
-    else if (depth === deepest && colon !== undefined) keys.add(key!)
+  let depth = 0
+  for (let i = 0; i < text.length;) {
+    const character = text[i]!
+    let end = i + 1
+    if (character === "{" || character === "[") depth++
+    else if (character === "}" || character === "]") depth--
+    else if (character === '"') {
+      while (end < text.length && text[end] !== '"') end += text[end] === "\\" ? 2 : 1
+      if (depth === deepest && isKey(text, end + 1)) keys.add(text.slice(i + 1, end))
+      end++
+    } else if (WORD.test(character)) {
+      while (end < text.length && WORD.test(text[end]!)) end++
+      if (depth === deepest && isKey(text, end)) keys.add(text.slice(i, end))
+    }
+    i = end
   }
   return keys
+}
+
+/** Whether a colon stands there, after at most a few spaces. */
+function isKey(text: string, at: number): boolean {
+  return /^\s*:/.test(text.slice(at, at + 16))
 }
 
 /** ngrok's agent has configurations without endpoints, and old ones; others have a `version` too. */

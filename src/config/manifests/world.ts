@@ -22,6 +22,8 @@ export interface ManifestFile {
 
 /** What becomes of one file. */
 export interface Outcome extends Part {
+  /** Of the text that it is of: that of the last one without a problem, as long as there are some. */
+  readonly digest: string | undefined
   /** Nothing of it can serve, not even from before. */
   readonly empty: boolean
 }
@@ -52,6 +54,8 @@ export class World {
   /** Whose statuses nobody has looked at yet. */
   private unseen: ObjectState[] = []
   private readonly onRead: () => void
+  /** By file: the last text without a problem. */
+  private whole: ReadonlyMap<string, string> = new Map()
   private latest: { readonly asked: readonly unknown[]; readonly outcomes: Outcomes } | undefined
 
   /** @param onRead called after each file whose text was read */
@@ -80,12 +84,16 @@ export class World {
     }
     this.known = known
     const kept = new Map<string, readonly Named[]>()
-    for (const { file, parsed } of looks) {
+    const whole = new Map<string, string>()
+    for (const { file, module, parsed } of looks) {
+      const digest = parsed.partial ? this.whole.get(file) : module.digest
+      if (digest !== undefined) whole.set(file, digest)
       const now = new Set(parsed.good.map(({ key }) => key))
       const before = parsed.partial ? (this.kept.get(file) ?? []).filter(({ key }) => !now.has(key)) : []
       kept.set(file, before.length === 0 ? parsed.good : [...parsed.good, ...before])
     }
     this.kept = kept
+    this.whole = whole
     const asked = [this.memory.addresses(), ...looks.flatMap(({ file, module }) => [file, module, ...kept.get(file)!])]
     if (this.latest !== undefined && isSame(this.latest.asked, asked)) return this.latest.outcomes
     const twice = new Map<string, Diagnostic[]>()
@@ -101,10 +109,8 @@ export class World {
       looks.map(({ file, parsed, problems }): [string, Outcome] => {
         const parts = compiled.flatMap(({ parts: of }) => of.get(file) ?? [])
         const all = [...problems, ...(twice.get(file) ?? [])]
-        return [
-          file,
-          { ...together(parts, all, parsed.warnings), empty: parsed.partial && kept.get(file)!.length === 0 },
-        ]
+        const empty = parsed.partial && kept.get(file)!.length === 0
+        return [file, { ...together(parts, all, parsed.warnings), digest: whole.get(file), empty }]
       }),
     )
     this.latest = { asked, outcomes: { files: outcomes, objects: compiled.flatMap(({ objects }) => objects) } }

@@ -129,9 +129,11 @@ test("a bad document keeps what it was, and its neighbours go on", async () => {
   expect(states(second)).toEqual({ "all.yaml": "kept" })
   expect(titles(second)).toContain("all.yaml: TCPRoute default/one")
   expect(targets(second)).toEqual(["default/db:5432 tcp://10.0.0.2:5432"])
-  // A text that cannot be read at all changes nothing.
+  // A text that cannot be read at all changes nothing, its version included.
   folder.write("all.yaml", "apiVersion: [\n\t")
   const third = await loader.reload()
+  expect(versionOf(third, "all.yaml")).toBe(versionOf(second, "all.yaml"))
+  expect(third.snapshot.listeners.get("tcp:127.0.0.1:9100")).toBe(second.snapshot.listeners.get("tcp:127.0.0.1:9100")!)
   expect(states(third)).toEqual({ "all.yaml": "kept" })
   expect(targets(third)).toEqual(targets(second))
   // Emptied by a slip, or half written.

@@ -64,7 +64,9 @@ function actionOf(
       const allowed = listOf(allows, allow)
       const kept = listOf(denies, denied)
       const isRead = making.isRead("restrict_ips")
-      const needsAllow = allow.isThere || allows.length > 0
+      // A policy without a rule lets nobody in, as one that nobody has written yet should.
+      const isEmpty = rules.length > 0 && allows.length + denies.length + denied.templates.length === 0
+      const needsAllow = allow.isThere || allows.length > 0 || isEmpty
       return (run) => {
         const ip = addressOf(run.visit.connection)
         const verdict = judge(run, ip, needsAllow ? allowed : undefined, kept)
