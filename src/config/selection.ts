@@ -111,8 +111,8 @@ export function choose(found: readonly Found[]): Turn[] {
 }
 
 /** The text that the places of a choice are in; not that of the file when an older version is chosen. */
-function textOf({ choice, found }: Turn): string | undefined {
-  return choice === undefined ? undefined : choice.facts.held.entry.module.text
+function textOf({ choice }: Turn): string | undefined {
+  return choice?.facts.held.entry.module.text
 }
 
 /** The choice serves from the next commit on. */
