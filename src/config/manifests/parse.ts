@@ -3,10 +3,10 @@ import { readObject } from "../kubernetes/read.ts"
 import type { AnyObject } from "../kubernetes/types.ts"
 import { readAgent, readTrafficPolicy, type AgentDocument, type PolicyDocument } from "../traffic-policy/index.ts"
 import { GROUPS, isKind } from "../kubernetes/kinds.ts"
-import { diagnostic, type Diagnostic } from "../diagnostic.ts"
+import { diagnostic, type Diagnostic, type Place } from "../diagnostic.ts"
 import { masked } from "../mask.ts"
 import type { Module } from "../module-graph.ts"
-import { readYaml } from "../yaml.ts"
+import { readYaml, type YamlDocument } from "../yaml.ts"
 import type { Document, ObjectDocument, Read, Source } from "./document.ts"
 import { isUtf16, recognise, type ObjectKind } from "./recognise.ts"
 
@@ -45,6 +45,7 @@ export function parse(file: string, { digest, path, savedAt, text }: Module): Pa
     return { good: [], problems: [problem], warnings: [], partial: true }
   }
   const { documents, problems: faults } = readYaml(path, text, shown)
+  const places = new Places(path, text, documents)
   const good: Named[] = []
   const problems = faults.map((fault) => ofTemplate(fault, text))
   const warnings: Diagnostic[] = []
@@ -53,7 +54,8 @@ export function parse(file: string, { digest, path, savedAt, text }: Module): Pa
     warnings.push(...minor)
     if (value !== undefined && bad.length === 0) good.push(held(value))
   }
-  for (const { index, place, value } of documents) {
+  for (const { index, value } of documents) {
+    const place = places.of(index)
     for (const found of recognise({ source, index, value, place })) {
       switch (found.format) {
         case "problem":
@@ -96,6 +98,46 @@ function ofTemplate(fault: Diagnostic, text: string): Diagnostic {
   const line = text.split("\n")[fault.line - 1]
   if (line?.includes("{{") !== true) return fault
   return { ...fault, hint: "this looks like a template: write it out first, as with `helm template`" }
+}
+
+/**
+ * Where everything stands in a text. What knows it is many times as large as the text, is asked for when something is wrong,
+ * and is made again then.
+ */
+class Places {
+  private readonly path: string
+  private readonly text: string
+  private documents: WeakRef<readonly YamlDocument[]>
+  /** By document: where it begins, which is asked for all the time. */
+  private readonly beginnings: ReadonlyMap<number, Place>
+
+  constructor(path: string, text: string, documents: readonly YamlDocument[]) {
+    this.path = path
+    this.text = text
+    this.documents = new WeakRef(documents)
+    this.beginnings = new Map(documents.map(({ index, place }) => [index, place([])]))
+  }
+
+  of(index: number): Document["place"] {
+    return (at, what) => {
+      const beginning = this.beginnings.get(index) ?? { path: this.path }
+      if (at.length === 0) return beginning
+      return (
+        this.all()
+          .find((document) => document.index === index)
+          ?.place(at, what) ?? beginning
+      )
+    }
+  }
+
+  private all(): readonly YamlDocument[] {
+    let documents = this.documents.deref()
+    if (documents === undefined) {
+      documents = readYaml(this.path, this.text).documents
+      this.documents = new WeakRef(documents)
+    }
+    return documents
+  }
 }
 
 /** One object, whichever version of its kind it is written in. */
